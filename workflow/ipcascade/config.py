@@ -1,0 +1,341 @@
+"""What a user may set: one pydantic model a section, and the only place where a default lives.
+
+The JSON schema, the comments of `config/config.yaml` and the tables of `docs/configuration.md` are made from these models.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import UserError
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Refuses keys it does not know; values are never changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DemoOptions(Section):
+    """The synthetic delivery that the source `demo` writes."""
+
+    documents: Count = 2400
+    """Applications with an abstract to write, family members and non-English ones included."""
+
+
+class SourceOptions(Section):
+    """Where documents come from."""
+
+    kind: Literal["patstat_bulk", "demo"] = "patstat_bulk"
+    """`patstat_bulk` reads a PATSTAT Global delivery in place; `demo` writes a synthetic one and reads that."""
+    path: str | None = None
+    """Folder of the PATSTAT delivery (zips, nested zips or extracted CSVs); needed for `patstat_bulk`."""
+    demo: DemoOptions = DemoOptions()
+
+
+class CorpusOptions(Section):
+    """Which applications become documents, and which text and labels they carry."""
+
+    taxonomy: str | None = None
+    """Tab-separated label tree (code, parent, level, title) to use in place of the IPC scheme in force."""
+    ipr_types: list[str] = ["PI"]
+    """Kinds of right to keep: PI (patent of invention), UM (utility model), DP (design patent)."""
+    kinds: list[str] | None = None
+    """Application kinds to keep (`A`, `W`, ...); null keeps all but dummy applications."""
+    offices: list[str] | None = None
+    """Filing offices to keep (`EP`, `US`, ...); null keeps all."""
+    first_year: int | None = None
+    """First filing year to keep; null sets no bound. With a bound, applications without a filing year are dropped."""
+    last_year: int | None = None
+    """Last filing year to keep; null sets no bound. With a bound, applications without a filing year are dropped."""
+    language: str = "en"
+    """Language of the abstract, as PATSTAT writes it."""
+    minimum_words: Annotated[int, Field(ge=1)] = 10
+    """Fewest whitespace-separated words of an abstract that is kept."""
+    ipc_values: list[str] | None = None
+    """Symbols to keep by `ipc_value`: I (invention), N (additional); null keeps all, those without a value too."""
+    text: Literal["abstract", "title_and_abstract"] = "abstract"
+    """What the classifier reads."""
+    family_labels: Literal["union", "representative"] = "union"
+    """Labels of a family: the union over its members that pass the application filters, or the representative's own."""
+    office_preference: list[str] = ["WO", "EP", "US", "GB", "CA", "AU"]
+    """Which application represents a DOCDB family: these offices first, in this order, then the earliest filing."""
+    documents: Count | None = 177_000
+    """Sample size; a smaller sample is a subset of a larger one. Null keeps every document."""
+
+
+class SplitOptions(Section):
+    """Shares of the three splits; families, and documents with the same normalised abstract, are never torn apart."""
+
+    train: Probability = 0.7
+    val: Probability = 0.1
+    test: Probability = 0.2
+    rare_labels: Literal["refuse", "keep"] = "refuse"
+    """What to do when a label has a single document (or family): stop with a sentence that names it, or keep it in
+    the one split that can hold it, as the published system did."""
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "SplitOptions":
+        if abs(self.train + self.val + self.test - 1) > 1e-9 or min(self.train, self.val, self.test) <= 0:
+            raise ValueError("train, val and test must be positive and sum to 1")
+        return self
+
+
+class EncoderOptions(Section):
+    """The pre-trained encoder."""
+
+    name: str = "allenai/scibert_scivocab_uncased"
+    """A hub id, a local folder, or `package:NAME/FOLDER` for a folder inside an installed Python package."""
+    revision: str | None = "24f92d32b1bfb0bcaf9ab193ff3ad01e87732fc1"
+    """Commit of the hub repository; required for a hub id, unused otherwise."""
+    sha256: str | None = None
+    """SHA-256 of the weights file; checked before use where it is given."""
+
+
+class TokenOptions(Section):
+    """The token cache."""
+
+    max_length: Annotated[int, Field(ge=8)] = 512
+    """Longest document in tokens, special tokens included; what is beyond is cut off and counted."""
+
+
+class SoftMaskOptions(Section):
+    """In training, scale the class logits below sections of low probability (part of the published recipe)."""
+
+    confidence: Probability = 0.1
+    """Sections with at most this probability are implausible."""
+    factor: Probability = 0.1
+    """Factor on the class logits below an implausible section."""
+
+
+class ValidationOptions(Section):
+    """How the curve of every epoch is measured; it changes no weights, only which epoch is best."""
+
+    fixed_section: Probability = 0.5
+    """Section threshold of the measures named `fixed`."""
+    fixed_class: Probability = 0.5
+    """Class threshold of the measures named `fixed`."""
+    mask_confidence: Probability | None = None
+    """Classes count only below sections of more than this probability; null: below predicted sections."""
+
+
+class TrainingOptions(Section):
+    """Fine-tuning."""
+
+    epochs: Count = 6
+    batch_size: Count = 32
+    """Documents an optimizer step."""
+    encoder_learning_rate: Positive = 3e-5
+    head_learning_rate: Positive = 3e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """AdamW's decay; biases and layer norms are spared."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of all steps with a linearly rising learning rate; it falls linearly to 0 after that."""
+    gradient_clip: Positive = 1.0
+    """Largest L2 norm of the gradient of all weights."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout on the [CLS] vector before the two heads."""
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout on attention probabilities inside the encoder; 0 keeps the fast attention kernels."""
+    section_weight: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the section loss."""
+    class_weight: Annotated[float, Field(ge=0)] = 0.7
+    """Weight of the class loss."""
+    loss_reduction: Literal["sum", "mean"] = "sum"
+    """Binary cross-entropy summed or averaged over the labels of a level; always averaged over documents."""
+    label_weights: Literal["none", "inverse_frequency"] = "none"
+    """`inverse_frequency` weighs positives by N / (n + 1), normalised to mean 1 (it spoils calibration)."""
+    head_bias: Literal["prior"] | float = "prior"
+    """Start of the heads' biases: the log-odds of each label's share in training, or one number for all."""
+    soft_mask: SoftMaskOptions | None = None
+    """Null trains without it."""
+    precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
+    """`auto`: fp16 on CUDA, bf16 on a CPU with hardware for it, fp32 otherwise."""
+    early_stopping: Count | None = None
+    """Stop after this many epochs without a better `select_by`; null trains all epochs."""
+    select_by: str = "global.class.f1_micro"
+    """Validation measure, a column of the history, whose best epoch becomes the model."""
+    checkpoint_minutes: Positive = 5.0
+    """Save a resumable checkpoint this often, beside one an epoch."""
+    validation: ValidationOptions = ValidationOptions()
+
+
+class ScoringOptions(Section):
+    """From documents to probabilities."""
+
+    batch_size: Count = 64
+    """Documents a forward pass."""
+    precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
+    """As in training."""
+
+
+class FixedThresholds(Section):
+    """Thresholds of the method `fixed`."""
+
+    section: Probability = 0.5
+    class_: Probability = Field(0.5, alias="class")
+
+
+class PerLabelOptions(Section):
+    """The method `per_label`: the exact F1 maximum of each label, with a guard for rare ones."""
+
+    guard: Literal["scutfbr", "joint"] = "scutfbr"
+    """`scutfbr`: a label whose best validation F1 is below `floor`, or with fewer than `minimum_positives`, takes its
+    level's global threshold; `joint`: the micro+macro method of Lin and Lin (2023)."""
+    floor: Probability = 0.3
+    """SCutFBR's floor on a label's best validation F1."""
+    minimum_positives: Count = 10
+    """Fewest validation documents of a label that get a threshold of its own (scutfbr)."""
+    folds: Annotated[int, Field(ge=2)] = 3
+    """Folds of the joint method."""
+
+
+class ThresholdOptions(Section):
+    """From probabilities to decisions; fitted on the validation split only."""
+
+    method: Literal["fixed", "global", "per_label", "reference"] = "global"
+    """`fixed` numbers; one `global` optimum a level; one optimum a label; the published grid for `reference` H-F1."""
+    fixed: FixedThresholds = FixedThresholds()
+    per_label: PerLabelOptions = PerLabelOptions()
+
+
+class DecodingOptions(Section):
+    """Parent-child consistency."""
+
+    method: Literal["mask"] = "mask"
+    """`mask`: classes only below sections that are confident; all classes where no section is."""
+    confidence: Probability | None = None
+    """A section is confident above this probability; null: above its own threshold (it is predicted)."""
+
+
+class EvaluationOptions(Section):
+    """Measures."""
+
+    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    """Bootstrap samples of families for the intervals of the headline measures; 0 leaves the intervals out."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of the intervals."""
+
+
+class BaselineOptions(Section):
+    """TF-IDF and a linear support-vector machine through the same doors, in `results/runs/baseline/`."""
+
+    ngrams: Count = 2
+    """Longest word n-gram."""
+    minimum_documents: Count = 2
+    """Fewest training documents with an n-gram that is kept."""
+    maximum_features: Count = 200_000
+    """Most frequent n-grams to keep."""
+    c: Positive = 1.0
+    """Inverse strength of the regularisation."""
+
+
+class FigureOptions(Section):
+    """What the figures look like."""
+
+    font: str = "DejaVu Sans"
+    """Font family; one that is not installed is refused."""
+    font_size: Positive = 8.0
+    """Base size in points."""
+    width: Positive = 7.2
+    """Width in inches; 7.2 fills the text width of a two-column journal."""
+    resolution: Count = 300
+    """Dots an inch of the PNG."""
+    colours: dict[Literal["section", "class", "neutral", "accent"], str] = {
+        "section": "#0b559f",
+        "class": "#d1662a",
+        "neutral": "#4d4d4d",
+        "accent": "#2a8a57",
+    }
+    """Colours by role."""
+
+
+class PredictionOptions(Section):
+    """Labelling new texts."""
+
+    inputs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], str] = {}
+    """Name to table (CSV or parquet with the columns document_id and text) for `results/predictions/{name}.parquet`."""
+
+
+class Config(Section):
+    """Everything a user may set."""
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    """The one seed; every random stream derives from it."""
+    source: SourceOptions = SourceOptions()
+    corpus: CorpusOptions = CorpusOptions()
+    splits: SplitOptions = SplitOptions()
+    encoder: EncoderOptions = EncoderOptions()
+    tokens: TokenOptions = TokenOptions()
+    training: TrainingOptions = TrainingOptions()
+    scoring: ScoringOptions = ScoringOptions()
+    thresholds: ThresholdOptions = ThresholdOptions()
+    decoding: DecodingOptions = DecodingOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+    baseline: BaselineOptions = BaselineOptions()
+    figures: FigureOptions = FigureOptions()
+    prediction: PredictionOptions = PredictionOptions()
+
+
+def load(raw: Mapping[str, Any]) -> Config:
+    """Check a config as read from YAML and fill in the defaults.
+
+    Raises UserError naming the key; for an unknown key with the nearest valid one.
+    """
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as failure:
+        raise UserError(_sentence(failure)) from None
+
+
+def section_options(config: Config, *sections: str) -> dict[str, Any]:
+    """The named sections alone, as plain data: what a rule hands to its step."""
+    everything = config.model_dump(mode="json", by_alias=True)
+    return {name: everything[name] for name in sections}
+
+
+def parse_options(text: str) -> Config:
+    """The inverse of `section_options` written as JSON; sections not given stand at their defaults."""
+    try:
+        raw = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--options is not valid JSON: {error}") from None
+    return load(raw)
+
+
+def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """All keys with dots, depth first: seed, source, source.kind, ..."""
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        yield key
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from known_keys(inner, f"{key}.")
+
+
+def _sentence(failure: ValidationError) -> str:
+    errors = failure.errors()
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"config: unknown key {key!r}{_nearest(key)}"
+    if first["type"] == "value_error":
+        return f"config: {key or 'the whole'}: {first['ctx']['error']}"
+    return f"config: {key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _nearest(key: str) -> str:
+    keys = list(known_keys())
+    name = key.rsplit(".", 1)[-1]
+    elsewhere = [known for known in keys if known.rsplit(".", 1)[-1] == name]
+    close = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
+    if not (elsewhere or close):
+        return "; config/config.yaml names every key there is"
+    return f"; did you mean {(elsewhere or close)[0]!r}?"

@@ -1,0 +1,1 @@
+"""One module a rule: files in, files out, options in. No algorithm."""
