@@ -1,6 +1,6 @@
 """What a user may set: one pydantic model a section, and the only place where a default lives.
 
-The JSON schema, the comments of `config/config.yaml` and the tables of `docs/configuration.md` are made from these models.
+The committed JSON schema is made from these models; `config/config.yaml` shows every key with its default.
 """
 
 import difflib
