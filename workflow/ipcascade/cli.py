@@ -1,1 +1,127 @@
-def main(): ...
+"""`ipcascade <step>`: one sub-command a rule. Files in, files out, options in.
+
+A step's module is imported only when it is called, after the thread count is set: numeric libraries read it once.
+"""
+
+import argparse
+import errno
+import importlib
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .config import parse_options
+from .errors import UserError
+
+STEPS = {
+    "demo_delivery": "write a small synthetic PATSTAT delivery",
+    "corpus": "select documents, labels and a sample from a PATSTAT delivery",
+    "splits": "split families into train, val and test",
+    "encoder": "find or fetch the pre-trained encoder and lay it down as one checked folder",
+    "tokens": "tokenise the corpus once",
+    "train": "fine-tune the encoder with its section and class heads",
+    "score": "probabilities of every label for the documents of a split",
+    "baseline": "fit TF-IDF and a linear SVM, and score val and test with it",
+    "thresholds": "fit thresholds on the validation split",
+    "metrics": "measure the decisions on a split",
+    "table1": "labels by level and split",
+    "table2": "the headline measures on test",
+    "figure1": "corpus statistics",
+    "figure2": "the workflow diagram",
+    "figure3": "training curves",
+    "predict": "label new texts with a trained model",
+    "run_config": "write down the merged config",
+    "schema": "write the JSON schema of the config",
+    "summary": "print the headline numbers and where the results stand",
+}
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "RAYON_NUM_THREADS",
+)
+
+log = logging.getLogger("ipcascade")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one step; return the exit code: 0, or 1 after one sentence on stderr for an error that a user can mend."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    step = next((word for word in words if not word.startswith("-")), None)
+    module = importlib.import_module(f".steps.{step}", __package__) if step in STEPS else None
+    parser = argparse.ArgumentParser(prog="ipcascade", description="From PATSTAT to a trained patent classifier.")
+    parser.add_argument("--version", action="version", version=f"ipcascade {__version__}")
+    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
+    for name, what in STEPS.items():
+        of_step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        if name == step and module is not None:
+            module.add_arguments(of_step)
+            of_step.add_argument(
+                "--options", default="{}", help="sections of the config, as JSON (default: all defaults)"
+            )
+            of_step.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+            of_step.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
+    parsed = parser.parse_args(words)
+    assert module is not None
+    _use_threads(parsed.threads)
+    _log_to(parsed.log)
+    try:
+        module.run(parsed, parse_options(parsed.options))
+    except UserError as error:
+        log.error("ipcascade %s: %s", step, error)
+        log.debug("", exc_info=True)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        log.error(
+            "ipcascade %s: the disk is full (%s): %s", step, _room(error.filename), error.filename or "no file named"
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        log.debug("", exc_info=True)
+        raise
+    return 0
+
+
+def _use_threads(threads: int) -> None:
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def _log_to(path: Path | None) -> None:
+    """Warnings, errors and steps' facts to stderr; with `path` also every progress line and traceback, to that file.
+
+    On a terminal progress shows as a bar, so its plain lines stay out of stderr there.
+    """
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    for handler in log.handlers[:]:
+        log.removeHandler(handler)
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setLevel(logging.INFO)
+    if sys.stderr.isatty():
+        screen.addFilter(lambda record: not record.name.endswith(".progress"))
+    log.addHandler(screen)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
+        log.addHandler(file)
+
+
+def _room(filename: str | None) -> str:
+    place = Path(filename).parent if filename else Path.cwd()
+    return f"{shutil.disk_usage(place if place.exists() else Path.cwd()).free / 2**20:,.0f} MiB free"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,6 +15,7 @@ from .errors import UserError
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
 class Section(BaseModel):
@@ -237,24 +238,27 @@ class BaselineOptions(Section):
     """Inverse strength of the regularisation."""
 
 
+class FigureColours(Section):
+    """Colours by role; the defaults are Okabe and Ito's, told apart by colour-blind readers too."""
+
+    section: Colour = "#0072b2"
+    class_: Colour = Field("#d55e00", alias="class")
+    accent: Colour = "#009e73"
+    neutral: Colour = "#4d4d4d"
+
+
 class FigureOptions(Section):
-    """What the figures look like."""
+    """What the figures look like. Within these bounds no text of a figure runs into another."""
 
     font: str = "DejaVu Sans"
-    """Font family; one that is not installed is refused."""
-    font_size: Positive = 8.0
+    """Font family; one that is not installed is refused. The default comes with matplotlib."""
+    font_size: Annotated[float, Field(ge=5, le=8)] = 7.0
     """Base size in points."""
-    width: Positive = 7.2
+    width: Annotated[float, Field(ge=6.5, le=12)] = 7.2
     """Width in inches; 7.2 fills the text width of a two-column journal."""
-    resolution: Count = 300
+    resolution: Annotated[int, Field(ge=72, le=1200)] = 300
     """Dots an inch of the PNG."""
-    colours: dict[Literal["section", "class", "neutral", "accent"], str] = {
-        "section": "#0b559f",
-        "class": "#d1662a",
-        "neutral": "#4d4d4d",
-        "accent": "#2a8a57",
-    }
-    """Colours by role."""
+    colours: FigureColours = FigureColours()
 
 
 class PredictionOptions(Section):

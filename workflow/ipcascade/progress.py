@@ -6,7 +6,7 @@ import time
 
 from tqdm import tqdm
 
-log = logging.getLogger("ipcascade")
+log = logging.getLogger("ipcascade.progress")
 
 
 class Progress:

@@ -1,0 +1,41 @@
+# The two commands of a newcomer are `make demo` and `make test`; the rest is for people who work on ipcascade.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check format install schema report
+
+demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
+	$(BIN)/snakemake --profile profiles/demo
+	@$(BIN)/ipcascade summary
+
+test: $(INSTALLED)  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## lint, format, types; of the workflow too
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --quiet
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+schema: $(INSTALLED)  ## rewrite workflow/schemas/config.schema.json from the pydantic models
+	$(BIN)/python -m ipcascade schema --schema workflow/schemas/config.schema.json
+
+report: $(INSTALLED)  ## results/report.zip: figures, tables and run times as a page to pass on
+	$(BIN)/snakemake --report results/report.zip
+
+install: $(INSTALLED)
+
+$(INSTALLED): envs/requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("ipcascade needs Python 3.11 or newer: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,106 @@
+"""The memory of a training run: safetensors files with everything that resuming needs, replaced atomically.
+
+They stand in a folder that no rule declares (a declared output is deleted when its job fails), named after a
+fingerprint of options, inputs and code. `checkpoint.safetensors` holds weights, optimizer and facts; the weights of
+the best epoch stand beside it in a file of their own, since they change seldom.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .doors import written_whole
+from .errors import UserError
+
+NAME = "checkpoint.safetensors"
+
+
+def save(
+    folder: Path,
+    fingerprint: str,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    facts: dict[str, Any],
+) -> None:
+    """Replace the folder's checkpoint; a crash at any moment leaves either the old one or the new one.
+
+    facts: JSON-able; `best_epoch` among them says which best weights belong to it, all others are removed.
+    """
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()} | _named_state(model, optimizer)
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps({"fingerprint": fingerprint, **facts}, sort_keys=True)
+    with written_whole(folder / NAME) as temporary:
+        save_file(on_cpu, temporary, metadata={"ipcascade": text})
+    kept = {NAME, _best_name(facts["best_epoch"])}
+    for path in folder.glob("*.safetensors"):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+    for orphan in folder.glob(".*.part"):  # of a process that was killed while it wrote
+        orphan.unlink(missing_ok=True)
+
+
+def load(
+    folder: Path, fingerprint: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any] | None:
+    """Put the folder's checkpoint into model and optimizer and return its facts; None where there is none.
+
+    Raises UserError for a broken file or one of another fingerprint (put there by hand).
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["ipcascade"])
+            if facts.pop("fingerprint", None) != fingerprint:
+                raise UserError(
+                    f"{path} belongs to a training with other options, data or code; delete it to start afresh"
+                )
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is not a readable checkpoint ({error}); delete it to train from the start") from None
+    model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
+    _restore_state(model, optimizer, tensors)
+    return facts
+
+
+def save_best(folder: Path, epoch: int, state: dict[str, Tensor]) -> None:
+    """Keep the weights of a best epoch; the former ones stay until the next `save`, whose facts name this epoch."""
+    with written_whole(folder / _best_name(epoch)) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary)
+
+
+def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:
+    """The weights that `save_best` kept for an epoch. Raises UserError where they are missing or broken."""
+    path = folder / _best_name(epoch)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not readable ({error}); delete {folder} to train from the start") from None
+
+
+def _best_name(epoch: int) -> str:
+    return f"best-epoch-{epoch}.safetensors"
+
+
+def _named_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    return {
+        f"optimizer/{names[parameter]}/{key}": value
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def _restore_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = dict(model.named_parameters())
+    for name, value in tensors.items():
+        if matched := re.fullmatch(r"optimizer/(.+)/(\w+)", name):
+            parameter = parameters[matched[1]]
+            optimizer.state[parameter][matched[2]] = value.to(parameter.device)

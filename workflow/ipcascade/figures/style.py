@@ -1,0 +1,119 @@
+"""How every figure looks and how it becomes a file.
+
+Figures are made without pyplot and without its global state, from matplotlib's own defaults and never from a
+`matplotlibrc` that happens to lie about, so that the same inputs give the same bytes on any machine with the same
+versions. In the SVG, text is drawn as outlines: a reader's machine rarely has the font, and a substitute of another
+width would run out of the boxes it was measured for. The PDF embeds the font as TrueType, so its text can be
+searched and edited.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont
+
+from ..config import FigureOptions
+from ..doors import written_whole
+from ..errors import UserError
+
+HAIRLINE = 0.6  # points: spines, ticks and guide lines
+CURVE = 1.1  # points: lines that carry data
+
+# Without these entries the writers would add the date, the library's version, or both.
+_SILENT_METADATA: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def applied(options: FigureOptions) -> Iterator[None]:
+    """matplotlib's defaults with the house style on top, for the length of a block.
+
+    Raises UserError for a font that is not installed.
+    """
+    try:
+        findfont(FontProperties(family=options.font), fallback_to_default=False)
+    except ValueError:
+        raise UserError(
+            f"config: figures.font is {options.font!r}, which is not installed; "
+            "install it or leave the default 'DejaVu Sans', which comes with matplotlib"
+        ) from None
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_settings(options))
+        yield
+
+
+def new_figure(options: FigureOptions, height: float) -> Figure:
+    """An empty figure of the chosen width; `height` in inches."""
+    figure = Figure(figsize=(options.width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def panel_row(options: FigureOptions, height: float, width_ratios: tuple[float, ...]) -> tuple[Figure, list[Axes]]:
+    """A figure with one row of panels, lettered (a), (b), ... at their upper left; `height` in inches."""
+    figure = new_figure(options, height)
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.04, wspace=0.02)
+    panels = list(figure.subplots(1, len(width_ratios), width_ratios=width_ratios))
+    for letter, axes in zip("abcdefgh", panels, strict=False):
+        axes.set_title(f"({letter})", loc="left", fontweight="bold")
+    return figure, panels
+
+
+def save(figure: Figure, stem: Path, options: FigureOptions) -> None:
+    """Write `stem`.pdf, `stem`.svg and `stem`.png, each whole or not at all. Raises UserError as `applied` does."""
+    with applied(options):
+        for kind, metadata in _SILENT_METADATA.items():
+            with written_whole(stem.with_name(f"{stem.name}.{kind}")) as temporary:
+                figure.savefig(temporary, format=kind, dpi=options.resolution, metadata=metadata)
+
+
+def _settings(options: FigureOptions) -> dict[str, object]:
+    neutral, size = options.colours.neutral, options.font_size
+    return {
+        "font.family": options.font,
+        "font.size": size,
+        "axes.titlesize": size + 1,
+        "axes.labelsize": size,
+        "xtick.labelsize": size - 0.5,
+        "ytick.labelsize": size - 0.5,
+        "legend.fontsize": size - 0.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": HAIRLINE,
+        "axes.edgecolor": neutral,
+        "axes.labelpad": 2.5,
+        "axes.titlepad": 5,
+        "axes.axisbelow": True,
+        "xtick.color": neutral,
+        "ytick.color": neutral,
+        "xtick.labelcolor": "black",
+        "ytick.labelcolor": "black",
+        "xtick.major.width": HAIRLINE,
+        "ytick.major.width": HAIRLINE,
+        "xtick.minor.width": HAIRLINE / 2,
+        "ytick.minor.width": HAIRLINE / 2,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.minor.size": 1.5,
+        "ytick.minor.size": 1.5,
+        "lines.linewidth": CURVE,
+        "lines.markersize": 2.8,
+        "legend.frameon": False,
+        "legend.handlelength": 1.6,
+        "legend.handletextpad": 0.5,
+        "legend.columnspacing": 1.2,
+        "legend.labelspacing": 0.3,
+        "legend.borderaxespad": 0.2,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "ipcascade",
+    }

@@ -1,0 +1,36 @@
+"""Step `baseline`: the linear baseline's scores for val and test."""
+
+import argparse
+from pathlib import Path
+
+from ..baseline import fit_and_score
+from ..config import Config, section_options
+from ..documents import SPLITS, Documents, write_scores
+from ..doors import provenance, read_parquet
+from ..taxonomy import Taxonomy
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files of this step."""
+    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    parser.add_argument("--val", type=Path, required=True, help="parquet file to write for val")
+    parser.add_argument("--test", type=Path, required=True, help="parquet file to write for test")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Run the step."""
+    taxonomy = Taxonomy.read(args.taxonomy)
+    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    texts = read_parquet(args.corpus, ["text"])["text"].to_list()
+    positions = {split: documents.positions(split) for split in SPLITS}
+    scores = fit_and_score(
+        {split: [texts[position] for position in of_split] for split, of_split in positions.items()},
+        {split: documents.truth[of_split] for split, of_split in positions.items()},
+        taxonomy, config.baseline, config.seed,
+    )  # fmt: skip
+    made_of = provenance(section_options(config, "seed", "baseline"), {"corpus": args.corpus, "splits": args.splits})
+    for split, path in (("val", args.val), ("test", args.test)):
+        ids = [documents.ids[position] for position in positions[split]]
+        write_scores(path, ids, scores[split], taxonomy, made_of)

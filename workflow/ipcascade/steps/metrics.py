@@ -1,0 +1,61 @@
+"""Step `metrics`: measure the decisions on one split, with intervals and a table a label."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from ..config import Config, section_options
+from ..decoding import decode
+from ..documents import SPLITS, Documents, read_scores
+from ..doors import provenance, read_json, write_json
+from ..metrics import bootstrap_intervals, evaluate, per_label
+from ..taxonomy import Taxonomy
+from ..thresholds import Thresholds
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files of this step."""
+    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    parser.add_argument("--split", choices=SPLITS, required=True, help="split that is measured")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of the split")
+    parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON file to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Run the step."""
+    taxonomy, options = Taxonomy.read(args.taxonomy), config.evaluation
+    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    ids, scores = read_scores(args.scores, taxonomy)
+    positions = documents.at(ids, args.scores)
+    truth = documents.truth[positions]
+    thresholds = Thresholds.from_json(read_json(args.thresholds), taxonomy)
+    predicted = decode(scores, thresholds.values, taxonomy, config.decoding)
+    measures = evaluate(truth, predicted, scores, taxonomy)
+    intervals = bootstrap_intervals(
+        truth, predicted, documents.groups[positions], taxonomy, options.bootstrap, options.confidence, config.seed
+    )
+    content = {
+        "split": args.split,
+        "documents": len(ids),
+        "thresholds": thresholds.method,
+        "decoding": config.decoding.model_dump(mode="json"),
+        "measures": measures,
+        "intervals": intervals,
+        "interval_confidence": options.confidence,
+        "bootstrap_samples": options.bootstrap,
+        "per_label": per_label(truth, predicted, scores, taxonomy, thresholds.values),
+    }
+    made_of = provenance(
+        section_options(config, "seed", "decoding", "evaluation"),
+        {"scores": args.scores, "thresholds": args.thresholds, "splits": args.splits},
+    )
+    write_json(args.metrics, content, made_of)
+    log.info(
+        "%s: section F1 micro %.4f, class F1 micro %.4f, hierarchical F1 %.4f",
+        args.split, *(measures[level]["f1_micro"] for level in ("section", "class", "hierarchical")),
+    )  # fmt: skip

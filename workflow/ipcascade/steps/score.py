@@ -1,0 +1,51 @@
+"""Step `score`: probabilities for the documents of one split."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from ..config import Config, section_options
+from ..documents import SPLITS, Documents, write_scores
+from ..doors import provenance
+from ..errors import UserError
+from ..model import LABELS, WEIGHTS, load_model, resolve_precision
+from ..progress import Progress
+from ..scoring import probabilities
+from ..taxonomy import Taxonomy
+from ..tokens import TokenCache
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files of this step."""
+    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--split", choices=SPLITS, required=True, help="split to score")
+    parser.add_argument("--scores", type=Path, required=True, help="parquet file to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Run the step."""
+    torch.set_num_threads(args.threads)
+    taxonomy = Taxonomy.read(args.taxonomy)
+    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    cache = TokenCache.open(args.tokens, documents.ids)
+    model, trained_on, _ = load_model(args.model)
+    if trained_on.labels != taxonomy.labels:
+        raise UserError(f"{args.model} was trained on another label tree than {args.taxonomy}")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    positions = documents.positions(args.split)
+    with Progress(f"scoring {args.split}", len(positions), "documents") as progress:
+        scores = probabilities(
+            model.to(device), cache, positions, config.scoring.batch_size,
+            resolve_precision(config.scoring.precision, device), progress.advance,
+        )  # fmt: skip
+    made_of = provenance(
+        section_options(config, "scoring"),
+        {"splits": args.splits, "tokens": args.tokens / "tokens.json", "weights": args.model / WEIGHTS,
+         "labels": args.model / LABELS},
+    )  # fmt: skip
+    write_scores(args.scores, [documents.ids[position] for position in positions], scores, taxonomy, made_of)

@@ -1,0 +1,37 @@
+"""Step `thresholds`: from validation scores to thresholds. No other split comes in."""
+
+import argparse
+from pathlib import Path
+
+from ..config import Config, section_options
+from ..documents import Documents, read_scores
+from ..doors import provenance, write_json
+from ..errors import UserError
+from ..taxonomy import Taxonomy
+from ..thresholds import fit
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files of this step."""
+    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    parser.add_argument("--scores", type=Path, required=True, help="scores of the validation split")
+    parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Run the step."""
+    taxonomy = Taxonomy.read(args.taxonomy)
+    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    ids, scores = read_scores(args.scores, taxonomy)
+    positions = documents.at(ids, args.scores)
+    if (documents.split[positions] != "val").any():
+        raise UserError(
+            f"{args.scores} holds documents outside the validation split; thresholds are fitted on it alone"
+        )
+    fitted = fit(documents.truth[positions], scores, taxonomy, config.thresholds, config.decoding, config.seed)
+    made_of = provenance(
+        section_options(config, "seed", "thresholds", "decoding"), {"scores": args.scores, "splits": args.splits}
+    )
+    write_json(args.thresholds, fitted.to_json(taxonomy), made_of)

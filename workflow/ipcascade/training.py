@@ -1,0 +1,253 @@
+"""The training loop: fp16, bf16 or fp32; measured on validation each epoch; resumable at any step to the same weights.
+
+All randomness of a step (dropout) is seeded from (seed, step), and an epoch's batches from (seed, epoch). So there is
+no generator state to save: weights, optimizer and a step number are all that a resumed run needs.
+"""
+
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import checkpoint
+from .batching import epoch_batches, padded, steps_an_epoch
+from .config import TrainingOptions
+from .curve import measures_of_epoch
+from .errors import UserError
+from .model import (
+    CascadeModel,
+    Precision,
+    autocast,
+    inverse_frequency_weights,
+    learning_rate_factor,
+    parameter_groups,
+)
+from .progress import Progress
+from .randomness import stream_seed
+from .scoring import probabilities
+from .taxonomy import Taxonomy
+from .tokens import TokenCache
+
+log = logging.getLogger(__name__)
+# How often the loss is read back (which on a GPU waits for the step) to show it and to check that it is finite.
+LOOK_EVERY = 50
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """cache and truth (bool [documents, labels]) of the corpus; train and val: positions in both."""
+
+    cache: TokenCache
+    truth: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+
+
+@dataclass
+class _State:
+    """Where a run stands; all of it goes into a checkpoint."""
+
+    step: int = 0
+    epoch_loss: float = 0.0
+    epoch_seconds: float = 0.0
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Loss:
+    """The weighted sum of the two levels' binary cross-entropies, averaged over documents."""
+
+    def __init__(self, options: TrainingOptions, taxonomy: Taxonomy, truth: np.ndarray, device: torch.device) -> None:
+        self.options = options
+        self.columns = taxonomy.columns
+        self.parents = torch.from_numpy(taxonomy.parent_index).to(device)
+        self.positive_weights: dict[str, Tensor | None] = dict.fromkeys(self.columns)
+        if options.label_weights == "inverse_frequency":
+            for level, columns in self.columns.items():
+                weights = inverse_frequency_weights(truth[:, columns])
+                self.positive_weights[level] = torch.from_numpy(weights).to(device)
+
+    def __call__(self, section_logits: Tensor, class_logits: Tensor, truth: Tensor) -> Tensor:
+        """A scalar from logits [documents, sections], [documents, classes] and truth float [documents, labels]."""
+        section_logits, class_logits = section_logits.float(), class_logits.float()
+        if (mask := self.options.soft_mask) is not None:
+            implausible = torch.sigmoid(section_logits)[:, self.parents] <= mask.confidence
+            class_logits = torch.where(implausible, class_logits * mask.factor, class_logits)
+        return self.options.section_weight * self._level(
+            "section", section_logits, truth
+        ) + self.options.class_weight * self._level("class", class_logits, truth)
+
+    def _level(self, level: str, logits: Tensor, truth: Tensor) -> Tensor:
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, truth[:, self.columns[level]], pos_weight=self.positive_weights[level], reduction="none"
+        )
+        a_document = losses.sum(dim=1) if self.options.loss_reduction == "sum" else losses.mean(dim=1)
+        return a_document.mean()
+
+
+class Training:
+    """One run: `run` trains, or goes on training, until the last epoch is measured."""
+
+    def __init__(
+        self,
+        model: CascadeModel,
+        data: TrainingData,
+        taxonomy: Taxonomy,
+        options: TrainingOptions,
+        precision: Precision,
+        seed: int,
+        folder: Path,
+        fingerprint: str,
+    ) -> None:
+        """folder: where checkpoints of this `fingerprint` stand; the model is on its device already."""
+        self.model, self.data, self.taxonomy, self.options = model, data, taxonomy, options
+        self.precision, self.seed, self.folder, self.fingerprint = precision, seed, folder, fingerprint
+        self.device = next(model.parameters()).device
+        self.loss = Loss(options, taxonomy, data.truth[data.train], self.device)
+        groups = parameter_groups(
+            model, options.encoder_learning_rate, options.head_learning_rate, options.weight_decay
+        )
+        self.optimizer = torch.optim.AdamW(groups, fused=True)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+        self.lengths = data.cache.lengths[data.train]
+        self.steps_an_epoch = steps_an_epoch(len(data.train), options.batch_size)
+        self.steps = self.steps_an_epoch * options.epochs
+        self.state = _State()
+
+    def run(self) -> tuple[pl.DataFrame, dict[str, Tensor]]:
+        """Train to the end.
+
+        Returns the history (one row an epoch) and the weights of the best epoch by `select_by`.
+        Raises UserError when the loss is no longer finite.
+        """
+        self._resume()
+        with Progress("training", self.steps * self.options.batch_size, "documents",
+                      done=self.state.step * self.options.batch_size) as progress:  # fmt: skip
+            while not self._finished():
+                self._epoch(progress)
+        history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
+        return history, checkpoint.load_best(self.folder, self.state.best_epoch)
+
+    def _finished(self) -> bool:
+        epoch, patience = len(self.state.history), self.options.early_stopping
+        return epoch == self.options.epochs or (patience is not None and epoch - self.state.best_epoch >= patience)
+
+    def _epoch(self, progress: Progress) -> None:
+        epoch = len(self.state.history)
+        batches = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch)
+        self.model.train()
+        total = torch.tensor(self.state.epoch_loss, dtype=torch.float64, device=self.device)
+        started = saved = time.monotonic()
+        before = self.state.epoch_seconds
+        while (done := self.state.step - epoch * self.steps_an_epoch) < self.steps_an_epoch:
+            total += self._step(batches[done])
+            self.state.step += 1
+            progress.advance(self.options.batch_size)
+            look = self.state.step % LOOK_EVERY == 0 or done + 1 == self.steps_an_epoch
+            save = time.monotonic() - saved > self.options.checkpoint_minutes * 60
+            if look or save:
+                self.state.epoch_loss = self._finite(total)
+                self.state.epoch_seconds = before + time.monotonic() - started
+                progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
+            if save:
+                self._save()
+                saved = time.monotonic()
+        self._close_epoch(epoch)
+
+    def _step(self, batch: np.ndarray) -> Tensor:
+        torch.manual_seed(stream_seed(self.seed, "dropout", self.state.step))
+        factor = learning_rate_factor(self.state.step, self.steps, self.options.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        documents = self.data.train[batch]
+        ids, mask = padded(self.data.cache, documents)
+        truth = torch.from_numpy(self.data.truth[documents]).to(self.device, torch.float32)
+        with autocast(self.precision, self.device):
+            logits = self.model(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+        loss = self.loss(logits[0], logits[1], truth)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def _finite(self, total: Tensor) -> float:
+        value = float(total)
+        if not math.isfinite(value):
+            raise UserError(
+                f"training diverged: the loss is {value} at step {self.state.step}; lower "
+                "training.encoder_learning_rate or training.head_learning_rate, or set training.precision to fp32"
+            )
+        return value
+
+    def _close_epoch(self, epoch: int) -> None:
+        with Progress(f"validation {epoch + 1}", len(self.data.val), "documents") as progress:
+            scores = probabilities(
+                self.model,
+                self.data.cache,
+                self.data.val,
+                self.options.batch_size * 2,
+                self.precision,
+                progress.advance,
+            )
+        truth = self.data.truth[self.data.val]
+        documents = self.steps_an_epoch * self.options.batch_size
+        tokens = float(self.lengths.mean()) * documents
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "train_loss": self.state.epoch_loss / self.steps_an_epoch,
+            "val_loss": self._validation_loss(scores, truth),
+            # Of the encoder, at the epoch's last step.
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "documents_per_second": documents / self.state.epoch_seconds,
+            "tokens_per_second": tokens / self.state.epoch_seconds,
+            "seconds": self.state.epoch_seconds,
+            **measures_of_epoch(truth, scores, self.taxonomy, self.options.validation),
+        }
+        best = self.state.history[self.state.best_epoch - 1] if self.state.best_epoch else None
+        selected = self.options.select_by
+        self.state.history.append(row)
+        self.state.epoch_loss = self.state.epoch_seconds = 0.0
+        if best is None or row[selected] > best[selected]:
+            self.state.best_epoch = epoch + 1
+            checkpoint.save_best(self.folder, epoch + 1, self.model.state_dict())
+        self._save()
+        log.info(
+            "epoch %d: loss %.4f, validation loss %.4f, %s %.4f%s, %.1f documents/s",
+            epoch + 1, row["train_loss"], row["val_loss"], selected, row[selected],
+            " (best)" if self.state.best_epoch == epoch + 1 else "", row["documents_per_second"],
+        )  # fmt: skip
+
+    def _validation_loss(self, scores: np.ndarray, truth: np.ndarray) -> float:
+        """The training loss without label weights and soft mask, from probabilities."""
+        clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+        losses = -np.where(truth, np.log(clipped), np.log1p(-clipped))
+        weights = {"section": self.options.section_weight, "class": self.options.class_weight}
+        total = 0.0
+        for level, columns in self.taxonomy.columns.items():
+            of_level = losses[:, columns]
+            a_document = of_level.sum(axis=1) if self.options.loss_reduction == "sum" else of_level.mean(axis=1)
+            total += weights[level] * float(a_document.mean())
+        return total
+
+    def _save(self) -> None:
+        facts = {**vars(self.state), "scaler": self.scaler.state_dict()}
+        checkpoint.save(self.folder, self.fingerprint, self.model, self.optimizer, facts)
+
+    def _resume(self) -> None:
+        facts = checkpoint.load(self.folder, self.fingerprint, self.model, self.optimizer)
+        if facts is None:
+            return
+        self.scaler.load_state_dict(facts.pop("scaler"))
+        self.state = _State(**facts)
+        log.info("resuming at step %d of %d", self.state.step, self.steps)

@@ -1,0 +1,71 @@
+# Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one.
+# Makes: results/corpus/corpus.parquet and results/corpus/funnel.json.
+
+from ipcascade.sources.delivery import delivery_files
+from ipcascade.sources.demo import DELIVERY_FILES
+
+DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else CONFIG.source.path
+
+
+def files_of_delivery(wildcards):
+    if CONFIG.source.kind == "demo":
+        return [f"{DELIVERY}/{name}" for name in DELIVERY_FILES]
+    if DELIVERY is None:
+        raise WorkflowError(
+            "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
+            "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
+        )
+    try:
+        return delivery_files(Path(DELIVERY), CONFIG.corpus.text == "title_and_abstract")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+rule demo_delivery:
+    input:
+        taxonomy=TAXONOMY,
+    output:
+        expand("results/delivery/{name}", name=DELIVERY_FILES),
+    log:
+        "logs/demo_delivery.log",
+    benchmark:
+        "logs/benchmarks/demo_delivery.jsonl"
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        folder="results/delivery",
+        options=options("seed", "source"),
+        code=code("demo_delivery"),
+    shell:
+        "python -m ipcascade demo_delivery --options {params.options:q} --threads {threads} --log {log}"
+        " --taxonomy {input.taxonomy:q} --folder {params.folder}"
+
+
+rule corpus:
+    input:
+        files_of_delivery,
+        taxonomy=TAXONOMY,
+    output:
+        corpus="results/corpus/corpus.parquet",
+        funnel="results/corpus/funnel.json",
+    log:
+        "logs/corpus.log",
+    benchmark:
+        "logs/benchmarks/corpus.jsonl"
+    conda:
+        "../../envs/ipcascade.yaml"
+    threads: 8
+    resources:
+        mem_mb=64000,
+        runtime=480,
+    params:
+        delivery=DELIVERY,
+        options=options("seed", "corpus"),
+        code=code("corpus"),
+    shell:
+        "python -m ipcascade corpus --options {params.options:q} --threads {threads} --log {log}"
+        " --delivery {params.delivery:q} --taxonomy {input.taxonomy:q}"
+        " --corpus {output.corpus} --funnel {output.funnel}"
