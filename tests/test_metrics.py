@@ -154,8 +154,7 @@ def test_hierarchical_measures_equal_sets(case: tuple[np.ndarray, np.ndarray]) -
 
     pairs = [(nodes(true), nodes(guess)) for true, guess in zip(*case, strict=True)]
     hits, guessed, true = (
-        sum(len(chosen(*pair)) for pair in pairs)
-        for chosen in (lambda t, p: t & p, lambda t, p: p, lambda t, p: t)  # type: ignore[misc]
+        sum(len(chosen(*pair)) for pair in pairs) for chosen in (lambda t, p: t & p, lambda t, p: p, lambda t, p: t)
     )
     by_document = [2 * len(t & p) / (len(t) + len(p)) if t or p else 0 for t, p in pairs]
     assert metrics.decision_measures(*case, TREE)["hierarchical"] == pytest.approx(
@@ -293,6 +292,10 @@ def test_calibration_error_by_hand() -> None:
     truth[:, 0] = [True, True, True, False]
     probabilities[:, 0] = 0.75
     assert metrics.probability_measures(truth, probabilities, TREE)["section"]["calibration_error"] == 0
+    # The last bin holds 1 too: .9375 and 1 are weighed together.
+    probabilities[:, 0] = [0.9375, 0.9375, 0.9375, 1]
+    error = metrics.probability_measures(truth, probabilities, TREE)["section"]["calibration_error"]
+    assert error == pytest.approx((3 * 0.9375 + 1 - 3) / 12)
 
 
 def test_certain_mistakes_have_a_finite_log_loss() -> None:
@@ -357,6 +360,7 @@ def test_names_that_others_rely_on() -> None:
 def test_an_epoch_can_be_chosen_by_measures_that_are_best_at_their_highest() -> None:
     selectable = set(metrics.selectable_names(TREE))
     assert {"class.f1_micro", "hierarchical.f1_document", "reference.h_f1", "section.precision_at_1"} <= selectable
+    assert not {"documents", "reference.h_f1_ceiling", "class.labels_per_document"} & selectable
     # Whatever is selectable is at its highest for a perfect prediction: no other may exceed it.
     truth, predicted, probabilities = random_case(100)
     perfect = metrics.flatten(metrics.evaluate(truth, truth, truth.astype(np.float32), TREE))

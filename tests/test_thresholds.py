@@ -193,10 +193,12 @@ def literal_joint(truth: np.ndarray, probabilities: np.ndarray, folds: int, seed
     return thresholds
 
 
-@pytest.mark.parametrize(("documents", "seed", "decimals"), [(90, 1, 1), (120, 2, 4), (70, 3, 2)])
+@pytest.mark.parametrize(("documents", "seed", "decimals"), [(90, 1, 1), (120, 2, 4), (100, 5, 2)])
 def test_joint_thresholds_equal_their_literal_search(documents: int, seed: int, decimals: int) -> None:
     truth, probabilities = random_case(documents, seed, decimals)
     assert truth.any(axis=0).all()
+    # A section whose positives all have a probability of 0, which no threshold decides.
+    probabilities[:, TREE.index["B"]] *= ~truth[:, TREE.index["B"]]
     found = per_label(truth, probabilities, TREE, PerLabelOptions(guard="joint", folds=3), seed)
     assert found.values.tolist() == pytest.approx(literal_joint(truth, probabilities, 3, seed))
     again = per_label(truth, probabilities, TREE, PerLabelOptions(guard="joint", folds=3), seed)

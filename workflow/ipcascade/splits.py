@@ -1,11 +1,13 @@
 """Train, validation and test: stratified by label, never tearing a family or a duplicate apart, and audited.
 
-Three stages, all on groups of documents. Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011) spreads the
+Four stages, all on groups of documents. Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011) spreads the
 labels; it promises neither that every label reaches every split nor exact sizes. Then coverage: a label's groups go to
 train first, then test, then val, as far as there are any. Then sizes: groups move, one by one, until each split has the
-number of documents asked for, every time the group whose move most helps (or least harms) the labels' shares.
+number of documents asked for, every time the group whose move most helps (or least harms) the labels' shares. Last,
+groups swap places while that brings the labels' shares clearly nearer to what was asked for.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -25,6 +27,8 @@ SPLITS = ("train", "val", "test")
 COVERAGE_ORDER = (0, 2, 1)
 """Which split gets a rare label's groups first: train, then test, then val, as positions in SPLITS."""
 NAMED_LABELS = 10
+WORTHWHILE = 0.01
+"""Least gain of a swap in the measure of `_Assignment.harm`: what one document too many costs a label that has 100."""
 
 
 def split(
@@ -49,9 +53,10 @@ def split(
         )
     shares = np.array([getattr(options, name) for name in SPLITS])
     state = np.random.RandomState(np.random.MT19937(stream_seed(seed, "splits")))
-    assignment = _Assignment(groups, IterativeStratification(groups.has_label, shares.copy(), state), shares)
+    assignment = _Assignment(groups, IterativeStratification(groups.has_label, shares, state), shares)
     assignment.cover()
     assignment.balance()
+    assignment.exchange()
     result = corpus.select(
         "document_id", "group_id", split=pl.Series(np.array(SPLITS)[assignment.split_of[group_of]], dtype=pl.String)
     )
@@ -207,16 +212,45 @@ class _Assignment:
         """
         while (excess := self.documents - self.sizes).any():
             source, to = int(excess.argmax()), int(excess.argmin())
-            room = min(excess[source], -excess[to])
-            last = self.required[source] & (self.positives[source] == 1)
-            movable = np.flatnonzero(
-                (self.split_of == source)
-                & (self.groups.documents <= room)
-                & (self.groups.labels @ last.astype(np.float64) == 0)
-            )
-            if not movable.size:
+            found = self._best(source, to, self.groups.documents <= min(excess[source], -excess[to]))
+            if found is None:
                 break
-            self.move(int(movable[self.harm(source, to)[movable].argmin()]), to)
+            self.move(found[0], to)
+
+    def exchange(self) -> None:
+        """Swap groups of equal size between splits as long as a swap brings the labels clearly nearer to their shares.
+
+        Coverage forces rare labels, and with them their frequent companions, into the small splits; this makes up for
+        it among the groups that are free to move.
+        """
+        gain = WORTHWHILE
+        while gain >= WORTHWHILE:
+            gain = max(self._swap(source, to) for source, to in itertools.permutations(range(len(SPLITS)), 2))
+
+    def _swap(self, source: int, to: int) -> float:
+        """Swap the best pair if that gains enough; by how much the sum in `harm` went down."""
+        there = self._best(source, to, self.groups.documents > 0)
+        if there is None:
+            return 0.0
+        self.move(there[0], to)
+        back = self._best(to, source, self.groups.documents == self.groups.documents[there[0]])
+        gain = 0.0 if back is None else -(there[1] + back[1])
+        if back is None or gain < WORTHWHILE:
+            self.move(there[0], source)
+        else:
+            self.move(back[0], source)
+        return gain
+
+    def _best(self, source: int, to: int, allowed: np.ndarray) -> tuple[int, float] | None:
+        """The allowed group (bool [groups]) whose move does least harm, and the harm; None where coverage bars all."""
+        last = self.required[source] & (self.positives[source] == 1)
+        free = self.groups.labels @ last.astype(np.float64) == 0
+        movable = np.flatnonzero((self.split_of == source) & allowed & free)
+        if not movable.size:
+            return None
+        harm = self.harm(source, to)[movable]
+        place = int(harm.argmin())
+        return int(movable[place]), float(harm[place])
 
 
 def _whole(shares: np.ndarray, total: int) -> np.ndarray:
@@ -245,17 +279,14 @@ def audit(corpus: pl.DataFrame, split_of: pl.Series, taxonomy: Taxonomy, options
     """
     truth = _truth(corpus, taxonomy)
     masks = [(split_of == name).to_numpy() for name in SPLITS]
-    pairs = truth.T.astype(np.float32) @ truth.astype(np.float32)
-    pairs_in = [truth[mask].T.astype(np.float32) @ truth[mask].astype(np.float32) for mask in masks]
+    pairs = _together(truth)
     proportions = pairs / len(truth)
-    distances = np.mean(
-        [np.abs(pairs_in[place] / max(masks[place].sum(), 1) - proportions) for place in range(len(SPLITS))],
-        axis=0,
-        dtype=np.float64,
+    distances = np.stack([np.abs(_together(truth[mask]) / max(mask.sum(), 1) - proportions) for mask in masks]).mean(
+        axis=0
     )
     present = np.diag(pairs) > 0
-    together = np.triu(pairs > 0, k=1)
-    together[taxonomy.parent_index, np.arange(len(taxonomy.sections), len(taxonomy.labels))] = False
+    co_occurs = np.triu(pairs > 0, k=1)
+    co_occurs[taxonomy.parent_index, np.arange(len(taxonomy.sections), len(taxonomy.labels))] = False
     with_splits = corpus.select("group_id", split=split_of)
     texts = pl.DataFrame({"text": [normalise(text) for text in corpus["text"]], "split": split_of})
     return {
@@ -279,7 +310,7 @@ def audit(corpus: pl.DataFrame, split_of: pl.Series, taxonomy: Taxonomy, options
             level: float(np.diag(distances)[taxonomy.columns[level]][present[taxonomy.columns[level]]].mean())
             for level in LEVELS
         },
-        "label_pair_distribution_distance": float(distances[together].mean()) if together.any() else 0.0,
+        "label_pair_distribution_distance": float(distances[co_occurs].mean()) if co_occurs.any() else 0.0,
         "missing_labels": {
             name: {
                 level: [
@@ -294,6 +325,12 @@ def audit(corpus: pl.DataFrame, split_of: pl.Series, taxonomy: Taxonomy, options
         "groups_in_several_splits": _torn(with_splits, "group_id"),
         "texts_in_several_splits": _torn(texts, "text"),
     }
+
+
+def _together(truth: np.ndarray) -> np.ndarray:
+    """int [labels, labels]: documents with both labels; on the diagonal, with the one."""
+    carriers = csr_array(truth.astype(np.int64))
+    return (carriers.T @ carriers).toarray()
 
 
 def normalise(text: str) -> str:

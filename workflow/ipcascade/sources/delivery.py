@@ -119,7 +119,7 @@ def _names(disk: Path) -> Iterator[tuple[str, ...]]:
     if disk.suffix.lower() != ".zip" or _PART.fullmatch(disk.name):
         yield ()
         return
-    with _mending_advice(str(disk)), zipfile.ZipFile(disk) as archive:
+    with _mending_advice(str(disk)), _archive(disk) as archive:
         yield from ((name,) for name in archive.namelist())
 
 
@@ -172,7 +172,7 @@ def _open(part: Part) -> list[BinaryIO]:
     inside = list(part.inside)
     try:
         while packed:
-            archive = zipfile.ZipFile(stack[-1])
+            archive = _archive(stack[-1])
             member = archive.getinfo(inside.pop(0)) if inside else _only_table(part, archive)
             packed = member.filename.lower().endswith(".zip")
             stack.append(_seekable(archive, member, stack[-1]) if packed else cast(BinaryIO, archive.open(member)))
@@ -181,6 +181,15 @@ def _open(part: Part) -> list[BinaryIO]:
             stream.close()
         raise
     return stack
+
+
+def _archive(file: Path | BinaryIO) -> zipfile.ZipFile:
+    """A zip whose directory is its own: where a zip of zips is cut off, zipfile may take an inner one's for it."""
+    archive = zipfile.ZipFile(file)
+    if min((member.header_offset for member in archive.infolist()), default=0) > 0:
+        archive.close()
+        raise zipfile.BadZipFile("its directory is missing")
+    return archive
 
 
 def _only_table(part: Part, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -301,7 +310,7 @@ def _read_row_counts(file: Part) -> dict[str, int]:
     """Rows by table out of a RowCount file, whose layout drifts: dashes, a byte-order mark, UTF-16."""
     with _mending_advice(str(file)):
         if file.inside:
-            with zipfile.ZipFile(file.disk) as archive:
+            with _archive(file.disk) as archive:
                 content = archive.read(file.inside[0])
         else:
             content = file.disk.read_bytes()
@@ -319,7 +328,7 @@ def checksum(contents: Contents) -> str:
     for disk in contents.files:
         digest.update(f"{disk.name}\n".encode())
         if disk.suffix.lower() == ".zip":
-            with _mending_advice(str(disk)), zipfile.ZipFile(disk) as archive:
+            with _mending_advice(str(disk)), _archive(disk) as archive:
                 for member in sorted(archive.infolist(), key=lambda info: info.filename):
                     digest.update(f"{member.filename}\t{member.file_size}\t{member.CRC:08x}\n".encode())
         else:

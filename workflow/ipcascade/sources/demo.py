@@ -24,6 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -60,6 +61,11 @@ WITHOUT_ABSTRACT = 0.07  # applications without an abstract, to each one with an
 COPIED_ACROSS_FAMILIES = 0.015  # families with another family's abstract
 CHANGED_MEMBERS = 0.45  # later family members of whose words a few are changed
 CHANGED_WORDS = 0.06  # share of the words that are changed then
+DUMMIES = (0.003, 0.15)  # share of dummy applications among those with an abstract, and among those without
+UTILITY_MODELS, DESIGNS = 0.065, 0.02  # shares at the offices that have them
+BLANK_KINDS = 0.004
+MISSING_DATES = (0.02, 0.01, 0.03)  # of filing, earliest filing and earliest publication
+JOINED_BY_INPADOC = 0.1  # families that share their INPADOC family with the one before
 STUBS, LINE_BREAKS, DOUBLE_SPACES = 0.004, 0.015, 0.01  # English abstracts that say nothing, or are badly set
 FIRST_APPLICATION, FIRST_DUMMY = 1_000_000, 900_000_001
 IDS_A_CHUNK = 4 * CHUNK  # room for some 200 million abstracts below the dummy applications
@@ -70,7 +76,7 @@ FIRST_DAY, LAST_FILING, LAST_DAY = (np.datetime64(day) for day in ("1990-01-01",
 # Labels.
 CLASSES_A_FAMILY = (0.67, 0.262, 0.058, 0.01)  # shares of families with 1, 2, 3, 4 classes
 MEMBERS_DISAGREE = 0.08  # later family members with a class more, and as many with a class less
-MINIMUM_FAMILIES = 4  # a class for which fewer are to be expected is left out: no split could hold it
+MINIMUM_FAMILIES = 5  # a class for which fewer are to be expected is left out: no split could hold it
 LARGEST_CLASSES = (
     "A61 G06 H04 G01 H01 B65 C07 B60 A01 F16 C12 B01 C08 A47 H02 B29 B23 E04 C09 G02 B32 A23 F24 G05 H10 C02 A63 B05 "
     "E21 F02 B62 C22 F25 G08 C01 C23 B25 G09 F04 D06 H05 E02 C10 B66"
@@ -89,8 +95,8 @@ SUBCLASSES = "BCDFGHJKLMNP"
 SUBGROUPS = ("00", "02", "04", "06", "08", "10", "12", "14", "16", "20", "32", "705")
 
 # Words: where the words of an abstract come from (the rest is general vocabulary), and how many each vocabulary has.
-FROM_CLASS, FROM_SECTION, FROM_OTHER_CLASS = 0.72, 0.20, 0.06
-STRENGTH = 8  # how alike abstracts are in the first two: below infinity, some hardly say what they are about
+FROM_CLASS, FROM_SECTION, FROM_OTHER_CLASS = 0.63, 0.20, 0.12
+STRENGTH = 5  # how alike abstracts are in the first two: some hardly say what they are about
 MEAN_SENTENCES, SENTENCES_SPREAD, MOST_SENTENCES = 3.1, 0.6, 14  # after the first one; log-normal
 KINDS = ("noun", "adjective", "verb")
 LEXICON = {"noun": 10, "adjective": 5, "verb": 5}  # different words of a kind in one abstract
@@ -117,6 +123,7 @@ LANGUAGES = {  # language of the abstract: offices, syllables of its made-up wor
     "ru": (("RU", "UA"), "при ство ние ель жу раз кой ван щий ло мя тор"),
 }
 NON_ENGLISH = 0.08
+LANGUAGE_CODES = ("en", *LANGUAGES)
 ALL_OFFICES = (*OFFICES, *(office for offices, _ in LANGUAGES.values() for office in offices if office not in OFFICES))
 FOREIGN_WORDS = 300
 
@@ -132,36 +139,41 @@ def write_delivery(folder: Path, documents: int, seed: int, taxonomy: Taxonomy) 
     Raises UserError for a taxonomy of other codes and where the folder cannot be written.
     """
     world = _World.build(seed, documents, taxonomy)
-    rows = dict.fromkeys(PARTS, 0)
-    with ExitStack() as files:
-        temporary = {name: files.enter_context(written_whole(folder / name)) for name in reversed(DELIVERY_FILES)}
-        try:
-            with ExitStack() as archives, Progress("demo delivery", documents, "documents") as progress:
-                members = {}
-                for table, parts in PARTS.items():
-                    for part in range(1, parts + 1):
-                        name = f"{table}_part{part:02d}"
-                        archive = zipfile.ZipFile(
-                            temporary[f"{name}.zip"], "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION
-                        )
-                        archives.enter_context(archive)
-                        # A member opened by its name is dated 1980-01-01, whatever the clock says.
-                        member = archives.enter_context(archive.open(f"{name}.csv", "w", force_zip64=True))
-                        member.write(f"{HEADERS[table]}\r\n".encode())
-                        members[table, part] = member
-                for chunk, start in enumerate(range(0, documents, CHUNK)):
-                    size = min(CHUNK, documents - start)
-                    for table, lines in _chunk(world, stream(seed, "demo", "chunk", chunk), chunk, size).items():
-                        rows[table] += len(lines)
-                        half = -(-len(lines) // PARTS[table])
-                        for part in range(1, PARTS[table] + 1):
-                            text = "".join(lines[(part - 1) * half : part * half])
-                            members[table, part].write(text.encode())
-                    progress.advance(size)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as files:
+            # What is entered first is moved into place last.
+            temporary = {name: files.enter_context(written_whole(folder / name)) for name in reversed(DELIVERY_FILES)}
+            rows = _write_tables(temporary, world, documents, seed)
             counts = "".join(f"{table} count: {count}\r\n" for table, count in rows.items())
             temporary[ROW_COUNTS].write_bytes(counts.encode("utf-8-sig"))
-        except OSError as error:
-            raise UserError(f"{folder}: the demo delivery could not be written: {error.strerror or error}") from error
+    except OSError as error:
+        raise UserError(f"{folder}: the demo delivery could not be written: {error.strerror or error}") from error
+    return rows
+
+
+def _write_tables(paths: Mapping[str, Path], world: "_World", documents: int, seed: int) -> dict[str, int]:
+    """Draw chunk after chunk into all archives at once; the first half of a chunk's rows goes into a table's part 1."""
+    rows = dict.fromkeys(PARTS, 0)
+    with ExitStack() as archives, Progress("demo delivery", documents, "documents") as progress:
+        members: dict[str, list[IO[bytes]]] = {table: [] for table in PARTS}
+        for table, parts in PARTS.items():
+            for part in range(1, parts + 1):
+                name = f"{table}_part{part:02d}"
+                archive = zipfile.ZipFile(paths[f"{name}.zip"], "w", zipfile.ZIP_DEFLATED, compresslevel=COMPRESSION)
+                archives.enter_context(archive)
+                # A member opened by its name is dated 1980-01-01, whatever the clock says.
+                member = archives.enter_context(archive.open(f"{name}.csv", "w", force_zip64=True))
+                member.write(f"{HEADERS[table]}\r\n".encode())
+                members[table].append(member)
+        for chunk, start in enumerate(range(0, documents, CHUNK)):
+            size = min(CHUNK, documents - start)
+            for table, lines in _chunk(world, stream(seed, "demo", "chunk", chunk), chunk, size).items():
+                rows[table] += len(lines)
+                share = -(-len(lines) // PARTS[table])
+                for part, member in enumerate(members[table]):
+                    member.write("".join(lines[part * share : (part + 1) * share]).encode())
+            progress.advance(size)
     return rows
 
 
@@ -173,12 +185,16 @@ def write_delivery(folder: Path, documents: int, seed: int, taxonomy: Taxonomy) 
 class _Vocabulary:
     """The words of one kind, by who uses them.
 
-    table: int [vocabularies, longest], word numbers; sizes: int [vocabularies]. Vocabularies are those of the classes in
-    play, then those of the sections, then the general one.
+    table: int [vocabularies, longest], word numbers; sizes: int [vocabularies]. The vocabularies are those of the
+    classes in play, then those of the sections, then the general one.
     """
 
     table: np.ndarray
     sizes: np.ndarray
+
+    @property
+    def general(self) -> int:
+        return len(self.sizes) - 1
 
     def draw(self, rng: np.random.Generator, vocabularies: np.ndarray) -> np.ndarray:
         """A word from each of `vocabularies`; the first of a vocabulary are the most frequent."""
@@ -204,8 +220,10 @@ class _World:
 
     classes: codes in play, then `ELSEWHERE`; sections: for each class in play its section's place among the sections;
     shares: of the classes in play as a family's first class; affinity: [in play, in play], the log of the odds of a
-    further class (column) beside the first one (row); vocabularies: one a kind; kinds: of each word, its place in `KINDS`; tokens: text of the literals, then of
-    every word in every form, then the made-up words a language.
+    further class (column) beside the first one (row); vocabularies: one a kind; kinds: of each word, its place in
+    `KINDS`; tokens: text of the literals, then of every word in every form, then (from `foreign` on) the made-up words
+    language by language; subclasses: how many letters of `SUBCLASSES` each class uses; dates: the days from
+    `FIRST_DAY` on, then the missing one.
     """
 
     classes: tuple[str, ...]
@@ -253,7 +271,8 @@ class _World:
         return cls(
             classes=everywhere, sections=sections, shares=shares, affinity=affinity, vocabularies=vocabularies,
             openings=openings, bodies=bodies, headings=headings, literals=len(literals),
-            kinds=_kinds(vocabularies, len(words)), tokens=np.array(tokens, dtype=object), foreign=len(tokens) - FOREIGN_WORDS * len(LANGUAGES),
+            kinds=_kinds(vocabularies, len(words)), tokens=np.array(tokens, dtype=object),
+            foreign=len(tokens) - FOREIGN_WORDS * len(LANGUAGES),
             subclasses=rng.integers(2, len(SUBCLASSES) + 1, len(everywhere)), dates=(*days, "9999-12-31"),
         )  # fmt: skip
 
@@ -287,8 +306,8 @@ def _classes_in_play(seed: int, families: float, taxonomy: Taxonomy) -> tuple[np
 
 def _shares(classes: int) -> np.ndarray:
     """Shares of that many classes, falling: a part of all spread evenly, the rest by a power of the rank."""
-    weights = (np.arange(classes) + 14.0) ** -2.5
-    return 0.3 / classes + 0.7 * weights / weights.sum()
+    weights = (np.arange(classes) + 13.0) ** -2.5
+    return 0.35 / classes + 0.65 * weights / weights.sum()
 
 
 def _read_text() -> dict[str, list[str]]:
@@ -330,6 +349,7 @@ def _vocabularies(
 
 
 def _kinds(vocabularies: Sequence[_Vocabulary], words: int) -> np.ndarray:
+    """int [words]: the kind of each word, the first where it is of several."""
     kinds = np.zeros(words, dtype=np.int64)
     for kind, vocabulary in reversed(list(enumerate(vocabularies))):
         for row, size in enumerate(vocabulary.sizes):
@@ -372,7 +392,7 @@ def _parse(sentences: Iterable[str], literals: dict[str, int]) -> _Templates:
 
 def _forms(words: Iterable[str]) -> Iterator[str]:
     for word in words:
-        article = "an" if word[0] in "aeiou" else "a"
+        article = "an" if re.match("[aeio]|u(?!ni)", word) else "a"
         for form in FORMS:
             yield form.format(word, article=article, Article=article.capitalize())
 
@@ -385,110 +405,36 @@ def _foreign_words(seed: int) -> Iterator[str]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# One chunk: families, then their text, then the applications and their rows.
+# One chunk: its families and applications, their text, and the rows of each table.
 
 
-def _chunk(world: _World, rng: np.random.Generator, chunk: int, documents: int) -> dict[str, list[str]]:
-    """The CSV lines of every table for one chunk with exactly `documents` abstracts."""
-    sizes = rng.choice(len(FAMILY_SIZES), documents, p=FAMILY_SIZES) + 1
-    with_text = int(np.searchsorted(np.cumsum(sizes), documents)) + 1
-    family = np.repeat(np.arange(with_text), sizes[:with_text])[:documents]
-    # Applications without an abstract: half of them members of these families, half families of their own.
-    further = round(WITHOUT_ABSTRACT * documents)
-    families = with_text + further // 2
-    family = np.concatenate(
-        [family, np.arange(with_text, families), rng.integers(0, with_text, further - further // 2)]
-    )
-    member = np.concatenate([np.arange(documents) - np.searchsorted(family[:documents], family[:documents]),
-                             np.zeros(further // 2, dtype=np.int64),
-                             np.full(further - further // 2, len(FAMILY_SIZES))])  # fmt: skip
-    topics, topic_counts = _topics(world, rng, with_text, families)
-    copies = _copies(rng, with_text)
-    text_of = np.arange(families)
-    text_of[copies[0]] = copies[1]
-    topics, topic_counts = topics[text_of], topic_counts[text_of]
+@dataclass(frozen=True)
+class _Families:
+    """The DOCDB families of a chunk.
 
-    order = rng.permutation(len(family))
-    has_abstract = order < documents
-    family, member = family[order], member[order]
-    dummy = rng.random(len(family)) < np.where(has_abstract, 0.003, 0.15)
-    identifier = chunk * IDS_A_CHUNK + np.sort(rng.choice(IDS_A_CHUNK, len(family), replace=False))
-    identifier += np.where(dummy, FIRST_DUMMY, FIRST_APPLICATION)
-
-    office, language = _offices(rng, family, member, families, has_abstract)
-    text, headings = _texts(world, rng, topics, topic_counts, text_of, family, member)
-    ids = identifier.tolist()
-    names = np.array(["en", *LANGUAGES])[language].tolist()
-    abstracts = _abstracts(world, rng, text, np.flatnonzero(has_abstract), language)
-    titles = _titles(world, rng, headings, family, language)
-    titled = (has_abstract | (rng.random(len(family)) < 0.8)).tolist()
-    applications = _application_lines(world, rng, chunk, identifier, family, member, office, dummy, families)
-    if chunk == 0:
-        applications.insert(0, _missing_application())
-    return {
-        "tls201_appln": applications,
-        "tls202_appln_title": [
-            f'{ids[row]},"{names[row]}",{_quoted(titles[row])}\r\n' for row in range(len(ids)) if titled[row]
-        ],
-        "tls203_appln_abstr": [f'{ids[row]},"{names[row]}",{_quoted(text)}\r\n' for row, text in abstracts],
-        "tls209_appln_ipc": _symbol_lines(world, rng, ids, family, member, topics, topic_counts, office),
-    }
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _within(lengths: np.ndarray) -> np.ndarray:
-    """0, 1, ... within each run of `lengths`, concatenated."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-
-
-def _topics(world: _World, rng: np.random.Generator, with_text: int, families: int) -> tuple[np.ndarray, np.ndarray]:
-    """Classes of each family in falling order of weight, int [families, <= 5], and how many of them it has.
-
-    The one beyond is what a member that disagrees adds.
+    topics: int [families, at most 5], classes in falling order of weight; counts: int [families], how many of them the
+    family has (those beyond are what a member that disagrees adds); text_of: int [families], whose abstract it carries.
     """
-    groups = [count for count in (with_text, families - with_text) if count]
-    first = np.concatenate([_systematic(rng, world.shares, count) for count in groups])
-    odds = world.affinity[first] + rng.gumbel(size=(families, len(world.shares)))
-    others = min(len(CLASSES_A_FAMILY), len(world.shares) - 1)
-    nearest = np.argpartition(-odds, min(others, odds.shape[1] - 1), axis=1)[:, :others]
-    rank = np.argsort(-np.take_along_axis(odds, nearest, axis=1), axis=1)
-    topics = np.column_stack([first, np.take_along_axis(nearest, rank, axis=1)])
-    counts = np.concatenate([_systematic(rng, CLASSES_A_FAMILY, count) for count in groups]) + 1
-    return topics, np.minimum(counts, topics.shape[1])
+
+    topics: np.ndarray
+    counts: np.ndarray
+    text_of: np.ndarray
 
 
-def _systematic(rng: np.random.Generator, shares: Sequence[float] | np.ndarray, count: int) -> np.ndarray:
-    """int [count]: places in `shares`, each as often as its share says, to within one, in a random order."""
-    points = (np.arange(count) + rng.random()) / count
-    places = np.searchsorted(np.cumsum(shares), points, side="right")
-    return rng.permutation(np.minimum(places, len(shares) - 1))  # the shares may sum to a rounding error below 1
+@dataclass(frozen=True)
+class _Applications:
+    """The applications of a chunk in order of `identifier`; each array has one entry an application.
 
-
-def _copies(rng: np.random.Generator, families: int) -> tuple[np.ndarray, np.ndarray]:
-    """Families whose abstract is another one's, and those others, of which none is a copy."""
-    count = min(families // 2, max(1, round(COPIED_ACROSS_FAMILIES * families)))
-    drawn = rng.choice(families, 2 * count, replace=False)
-    return drawn[:count], drawn[count:]
-
-
-def _offices(
-    rng: np.random.Generator, family: np.ndarray, member: np.ndarray, families: int, has_abstract: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Place of each application's office in `ALL_OFFICES`, and its language: 0 for English, then as in `LANGUAGES`.
-
-    The members of a family are filed at different offices, but for those in another language.
+    member: 0 for the first of its family; office: place in `ALL_OFFICES`; language: 0 for English, then as `LANGUAGES`.
     """
-    weights = np.log(list(OFFICES.values()))
-    preference = np.argsort(-(weights + rng.gumbel(size=(families, len(weights)))), axis=1)
-    office = preference[family, member]
-    language = np.where(rng.random(len(family)) < NON_ENGLISH, rng.integers(1, len(LANGUAGES) + 1, len(family)), 0)
-    for number, (offices, _) in enumerate(LANGUAGES.values(), start=1):
-        places = np.array([ALL_OFFICES.index(name) for name in offices])
-        office = np.where(language == number, rng.choice(places, len(family)), office)
-    return office, language
+
+    identifier: np.ndarray
+    family: np.ndarray
+    member: np.ndarray
+    has_abstract: np.ndarray
+    is_dummy: np.ndarray
+    office: np.ndarray
+    language: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -498,81 +444,151 @@ class _Text:
     tokens: np.ndarray
     lengths: np.ndarray
 
+    @cached_property
+    def starts(self) -> np.ndarray:
+        return np.cumsum(self.lengths) - self.lengths
 
-def _texts(
-    world: _World,
-    rng: np.random.Generator,
-    topics: np.ndarray,
-    topic_counts: np.ndarray,
-    text_of: np.ndarray,
-    family: np.ndarray,
-    member: np.ndarray,
+    def strings(self, world: _World) -> list[str]:
+        """Each text as a string."""
+        tokens = world.tokens[self.tokens].tolist()
+        starts, ends = self.starts.tolist(), np.cumsum(self.lengths).tolist()
+        return [" ".join(tokens[start:end]) for start, end in zip(starts, ends, strict=True)]
+
+
+def _chunk(world: _World, rng: np.random.Generator, chunk: int, documents: int) -> dict[str, list[str]]:
+    """The CSV lines of every table for one chunk with exactly `documents` abstracts."""
+    families, applications = _draw_applications(world, rng, chunk, documents)
+    abstracts, headings = _write_texts(world, rng, families, applications)
+    return {
+        "tls201_appln": _application_lines(world, rng, chunk, applications),
+        "tls202_appln_title": _title_lines(world, rng, applications, headings),
+        "tls203_appln_abstr": _abstract_lines(world, rng, applications, abstracts),
+        "tls209_appln_ipc": _symbol_lines(world, rng, families, applications),
+    }
+
+
+def _draw_applications(
+    world: _World, rng: np.random.Generator, chunk: int, documents: int
+) -> tuple[_Families, _Applications]:
+    sizes = rng.choice(len(FAMILY_SIZES), documents, p=FAMILY_SIZES) + 1
+    with_text = int(np.searchsorted(np.cumsum(sizes), documents)) + 1
+    family = np.repeat(np.arange(with_text), sizes[:with_text])[:documents]
+    member = np.arange(documents) - np.searchsorted(family, family)
+    # Applications without an abstract: families of their own, and further members of these families.
+    alone = round(WITHOUT_ABSTRACT * documents / 2)
+    families = with_text + alone
+    family = np.concatenate([family, np.arange(with_text, families), rng.integers(0, with_text, alone)])
+    member = np.concatenate([member, np.zeros(alone, dtype=np.int64), np.full(alone, len(FAMILY_SIZES))])
+
+    order = rng.permutation(len(family))
+    has_abstract = order < documents
+    family, member = family[order], member[order]
+    is_dummy = rng.random(len(order)) < np.where(has_abstract, *DUMMIES)
+    identifier = chunk * IDS_A_CHUNK + np.sort(rng.choice(IDS_A_CHUNK, len(order), replace=False))
+    identifier += np.where(is_dummy, FIRST_DUMMY, FIRST_APPLICATION)
+    office, language = _offices(rng, family, member)
+    return (
+        _families(world, rng, with_text, families),
+        _Applications(identifier, family, member, has_abstract, is_dummy, office, language),
+    )
+
+
+def _families(world: _World, rng: np.random.Generator, with_text: int, families: int) -> _Families:
+    groups = [count for count in (with_text, families - with_text) if count]
+    first = np.concatenate([_systematic(rng, world.shares, count) for count in groups])
+    odds = world.affinity[first] + rng.gumbel(size=(families, len(world.shares)))
+    others = min(len(CLASSES_A_FAMILY), len(world.shares) - 1)
+    nearest = np.argpartition(-odds, others, axis=1)[:, :others]
+    rank = np.argsort(-np.take_along_axis(odds, nearest, axis=1), axis=1)
+    topics = np.column_stack([first, np.take_along_axis(nearest, rank, axis=1)])
+    counts = np.concatenate([_systematic(rng, CLASSES_A_FAMILY, count) for count in groups]) + 1
+
+    # Families that DOCDB should have joined: the abstract and the classes of another one, which is no copy itself.
+    copies = min(with_text // 2, max(1, round(COPIED_ACROSS_FAMILIES * with_text)))
+    drawn = rng.choice(with_text, 2 * copies, replace=False)
+    text_of = np.arange(families)
+    text_of[drawn[:copies]] = drawn[copies:]
+    return _Families(topics[text_of], np.minimum(counts, topics.shape[1])[text_of], text_of)
+
+
+def _systematic(rng: np.random.Generator, shares: Sequence[float] | np.ndarray, count: int) -> np.ndarray:
+    """int [count]: places in `shares`, each as often as its share says, to within one, in a random order.
+
+    Independent draws would leave rare classes out of a small delivery.
+    """
+    points = (np.arange(count) + rng.random()) / count
+    places = np.searchsorted(np.cumsum(shares), points, side="right")
+    return rng.permutation(np.minimum(places, len(shares) - 1))  # the shares may sum to a rounding error below 1
+
+
+def _offices(rng: np.random.Generator, family: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Office and language of each application: a family's members differ in office, but for those not in English."""
+    weights = np.log(list(OFFICES.values()))
+    preference = np.argsort(-(weights + rng.gumbel(size=(family.max() + 1, len(weights)))), axis=1)
+    office = preference[family, member]
+    language = np.where(rng.random(len(family)) < NON_ENGLISH, rng.integers(1, len(LANGUAGES) + 1, len(family)), 0)
+    for number, (offices, _) in enumerate(LANGUAGES.values(), start=1):
+        places = [ALL_OFFICES.index(name) for name in offices]
+        office = np.where(language == number, rng.choice(places, len(family)), office)
+    return office, language
+
+
+def _write_texts(
+    world: _World, rng: np.random.Generator, families: _Families, applications: _Applications
 ) -> tuple[_Text, _Text]:
-    """The abstract of every application, and the title of every family."""
-    families = len(topics)
-    lexicon = _lexicon(world, rng, topics, topic_counts)
-    spread = MEAN_SENTENCES * np.exp(SENTENCES_SPREAD * (rng.standard_normal(families) - SENTENCES_SPREAD / 2))
-    bodies = np.clip(np.rint(spread).astype(np.int64), 0, MOST_SENTENCES)
+    """The abstract and the title of every application; without an abstract it carries its family's all the same."""
+    everyone = np.arange(len(families.topics))
+    lexicon = _lexicon(world, rng, families)
+    mean = MEAN_SENTENCES * np.exp(SENTENCES_SPREAD * (rng.standard_normal(len(everyone)) - SENTENCES_SPREAD / 2))
+    sentences = np.clip(np.rint(mean).astype(np.int64), 0, MOST_SENTENCES)
+    owner = np.repeat(everyone, sentences)
     # There are a prime number of sentences, so that a walk through them in steps of any length repeats none.
     count = len(world.bodies.lengths)
-    walk = rng.integers(count, size=families), rng.integers(1, count, size=families)
-    owner = np.repeat(np.arange(families), bodies)
-    opening = _fill(
-        world,
-        rng,
-        world.openings,
-        np.arange(families),
-        rng.integers(len(world.openings.lengths), size=families),
-        lexicon,
-    )
-    body = _fill(world, rng, world.bodies, owner, (walk[0][owner] + _within(bodies) * walk[1][owner]) % count, lexicon)
-    heading = _fill(
-        world,
-        rng,
-        world.headings,
-        np.arange(families),
-        rng.integers(len(world.headings.lengths), size=families),
-        lexicon,
-    )
+    start, step = rng.integers(count, size=len(everyone)), rng.integers(1, count, size=len(everyone))
+    walk = (start[owner] + _within(sentences) * step[owner]) % count
+    opening = _fill(world, rng, world.openings, everyone, _any_sentence(rng, world.openings, everyone), lexicon)
+    body = _fill(world, rng, world.bodies, owner, walk, lexicon)
+    heading = _fill(world, rng, world.headings, everyone, _any_sentence(rng, world.headings, everyone), lexicon)
 
-    # Each application takes its family's opening and body sentences.
-    source = text_of[family]
-    lengths = opening.lengths[source] + body.lengths[source]
-    within = _within(lengths)
-    of = np.repeat(source, lengths)
-    first = opening.lengths[of]
-    starts = [np.cumsum(part.lengths) - part.lengths for part in (opening, body)]
-    everything = np.concatenate([opening.tokens, body.tokens])
-    place = np.where(within < first, starts[0][of] + within, len(opening.tokens) + starts[1][of] + within - first)
-    tokens = everything[place]
-
-    changed = (member > 0) & (rng.random(len(family)) < CHANGED_MEMBERS)
-    return _Text(_change_words(world, rng, tokens, np.repeat(changed, lengths)), lengths), heading
+    source = families.text_of[applications.family]
+    abstracts = _side_by_side(opening, body, source)
+    changed = (applications.member > 0) & (rng.random(len(source)) < CHANGED_MEMBERS)
+    _change_words(world, rng, abstracts, np.repeat(changed, abstracts.lengths))
+    headings = _side_by_side(heading, _Text(heading.tokens[:0], np.zeros_like(heading.lengths)), applications.family)
+    for text in (abstracts, headings):
+        language = np.repeat(applications.language, text.lengths)
+        foreign = np.flatnonzero(language)
+        word = rng.integers(0, FOREIGN_WORDS, len(foreign))
+        text.tokens[foreign] = world.foreign + (language[foreign] - 1) * FOREIGN_WORDS + word
+    return abstracts, headings
 
 
-def _lexicon(
-    world: _World, rng: np.random.Generator, topics: np.ndarray, topic_counts: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """The words that each family's abstract uses, for each kind int [families, different words]."""
-    families, in_play = len(topics), len(world.sections)
-    strength = 2 * rng.beta(STRENGTH, STRENGTH, size=(families, 1))
-    words = []
+def _lexicon(world: _World, rng: np.random.Generator, families: _Families) -> tuple[np.ndarray, ...]:
+    """The words that each family's abstract uses, for each kind int [families, words]."""
+    in_play = len(world.sections)
+    counts = families.counts[:, None]
+    strength = 2 * rng.beta(STRENGTH, STRENGTH, size=counts.shape)
+    shares = [FROM_CLASS * strength, FROM_SECTION * strength, np.full(counts.shape, FROM_OTHER_CLASS)]
+    lexicon = []
     for kind, vocabulary in zip(KINDS, world.vocabularies, strict=True):
-        shape = (families, LEXICON[kind])
-        topic = (topic_counts[:, None] * rng.random(shape)).astype(np.int64)
-        own = np.take_along_axis(topics, topic, axis=1)
+        shape = (len(counts), LEXICON[kind])
+        own = np.take_along_axis(families.topics, (counts * rng.random(shape)).astype(np.int64), axis=1)
         other = np.minimum(np.searchsorted(np.cumsum(world.shares), rng.random(shape)), in_play - 1)
-        limits = np.cumsum(
-            [FROM_CLASS * strength, FROM_SECTION * strength, np.full((families, 1), FROM_OTHER_CLASS)], axis=0
-        )
         draw = rng.random(shape)
-        conditions = [draw < limit for limit in limits]
-        source = np.select(conditions, [own, in_play + world.sections[own], other], default=len(vocabulary.sizes) - 1)
-        drawn = vocabulary.draw(rng, source)
-        repeated = np.tril(drawn[:, :, None] == drawn[:, None, :], k=-1).any(axis=2)
-        drawn[repeated] = vocabulary.draw(rng, source[repeated])
-        words.append(drawn)
-    return tuple(words)
+        source = np.select(
+            [draw < limit for limit in np.cumsum(shares, axis=0)],
+            [own, in_play + world.sections[own], other],
+            default=vocabulary.general,
+        )
+        words = vocabulary.draw(rng, source)
+        repeated = np.tril(words[:, :, None] == words[:, None, :], k=-1).any(axis=2)
+        words[repeated] = vocabulary.draw(rng, source[repeated])
+        lexicon.append(words)
+    return tuple(lexicon)
+
+
+def _any_sentence(rng: np.random.Generator, templates: _Templates, owner: np.ndarray) -> np.ndarray:
+    return rng.integers(len(templates.lengths), size=len(owner))
 
 
 def _fill(
@@ -583,12 +599,12 @@ def _fill(
     template: np.ndarray,
     lexicon: Sequence[np.ndarray],
 ) -> _Text:
-    """The sentences `template` of the families `owner` (rising) with words from each family's lexicon."""
+    """One text a family: the sentences `template` of the families `owner` (rising) with words of each one's lexicon."""
     lengths = templates.lengths[template]
     ordinal = _within(lengths)
     tokens = templates.codes[np.repeat(templates.starts[template], lengths) + ordinal]
     family = np.repeat(owner, lengths)
-    # The slots of a sentence take neighbours in the lexicon, so that no noun stands in it twice.
+    # The slots of a sentence take neighbours in the lexicon, so that hardly a noun stands in it twice.
     neighbour = np.repeat(rng.integers(0, 1000, len(owner)), lengths) + ordinal
     slots = np.flatnonzero(tokens < 0)
     kind, form = np.divmod(~tokens[slots], len(FORMS))
@@ -596,182 +612,183 @@ def _fill(
         here = slots[kind == number]
         word = words[family[here], neighbour[here] % words.shape[1]]
         tokens[here] = world.literals + word * len(FORMS) + form[kind == number]
-    return _Text(tokens, np.bincount(owner, weights=lengths, minlength=len(lexicon[0])).astype(np.int64))
+    return _Text(tokens, np.bincount(family, minlength=len(lexicon[0])))
 
 
-def _change_words(world: _World, rng: np.random.Generator, tokens: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """The tokens with a few words in place of others of their kind, where bool [tokens] allows it."""
-    changed = np.flatnonzero(where & (tokens >= world.literals) & (rng.random(len(tokens)) < CHANGED_WORDS))
-    word, form = np.divmod(tokens[changed] - world.literals, len(FORMS))
+def _side_by_side(left: _Text, right: _Text, source: np.ndarray) -> _Text:
+    """For each entry of `source` that text of `left`, followed by that text of `right`."""
+    lengths = left.lengths[source] + right.lengths[source]
+    text, within = np.repeat(source, lengths), _within(lengths)
+    beyond = within - left.lengths[text]
+    place = np.where(beyond < 0, left.starts[text] + within, len(left.tokens) + right.starts[text] + beyond)
+    return _Text(np.concatenate([left.tokens, right.tokens])[place], lengths)
+
+
+def _change_words(world: _World, rng: np.random.Generator, text: _Text, where: np.ndarray) -> None:
+    """Put general words in place of a few of the words, where bool [tokens] allows it."""
+    changed = np.flatnonzero(where & (text.tokens >= world.literals) & (rng.random(len(where)) < CHANGED_WORDS))
+    word, form = np.divmod(text.tokens[changed] - world.literals, len(FORMS))
     for kind, vocabulary in enumerate(world.vocabularies):
         here = world.kinds[word] == kind
-        general = np.full(int(here.sum()), len(vocabulary.sizes) - 1)
-        tokens[changed[here]] = world.literals + vocabulary.draw(rng, general) * len(FORMS) + form[here]
-    return tokens
+        replacement = vocabulary.draw(rng, np.full(int(here.sum()), vocabulary.general))
+        text.tokens[changed[here]] = world.literals + replacement * len(FORMS) + form[here]
 
 
-def _foreign(world: _World, rng: np.random.Generator, language: np.ndarray) -> np.ndarray:
-    """A token of each of these languages."""
-    return world.foreign + (language - 1) * FOREIGN_WORDS + rng.integers(0, FOREIGN_WORDS, len(language))
+def _within(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, ... within each run of `lengths`, concatenated."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
-def _abstracts(
-    world: _World, rng: np.random.Generator, text: _Text, rows: np.ndarray, language: np.ndarray
-) -> list[tuple[int, str]]:
-    """Row and abstract of each of the applications `rows`."""
-    languages = np.repeat(language, text.lengths)
-    elsewhere = languages > 0
-    text.tokens[elsewhere] = _foreign(world, rng, languages[elsewhere])
-    tokens = world.tokens[text.tokens].tolist()
-    ends = np.cumsum(text.lengths)
-    abstracts = []
-    for row, start, end, foreign, oddity in zip(
-        rows.tolist(), (ends - text.lengths)[rows].tolist(), ends[rows].tolist(), (language[rows] > 0).tolist(),
-        rng.random(len(rows)).tolist(), strict=True,
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _application_lines(world: _World, rng: np.random.Generator, chunk: int, applications: _Applications) -> list[str]:
+    """Rows of tls201_appln, led by the one that PATSTAT's references to no application point to."""
+    identifier, family, member = applications.identifier, applications.family, applications.member
+    count, families = len(family), family.max() + 1
+    office = np.array(ALL_OFFICES)[applications.office]
+    draw = rng.random(count)
+    is_utility_model = np.isin(office, UTILITY_MODEL_OFFICES) & (draw < UTILITY_MODELS)
+    is_design = ~np.isin(office, ("WO", "EP")) & (draw > 1 - DESIGNS)
+    ipr_type = np.select([is_utility_model, is_design], ["UM", "DP"], default="PI")
+    kind = np.select([is_utility_model, is_design, office == "WO"], ["U ", "S ", "W "], default="A ")
+    kind[rng.random(count) < BLANK_KINDS] = "  "
+    kind[applications.is_dummy] = rng.choice(["D ", "Q ", "D2"], int(applications.is_dummy.sum()))
+
+    latest_wait = 400  # days from the first filing of a family to its last
+    span = int((LAST_FILING - FIRST_DAY).astype(int)) - latest_wait
+    earliest = (span * rng.random(families) ** 0.6).astype(np.int64)[family]
+    filing = earliest + (member > 0) * rng.integers(30, latest_wait, count)
+    publication = filing + rng.integers(540, 740, count)
+    for days, share in zip((filing, earliest, publication), MISSING_DATES, strict=True):
+        days[rng.random(count) < share] = -1  # the last of the dates is PATSTAT's missing one
+    years = [date[:4] for date in world.dates]
+
+    first_filing = np.zeros(families, dtype=np.int64)
+    first_filing[family[member == 0]] = identifier[member == 0]
+    docdb = FIRST_APPLICATION + chunk * IDS_A_CHUNK + np.arange(families)
+    joins = rng.random(families) < JOINED_BY_INPADOC
+    inpadoc = docdb[np.maximum.accumulate(np.where(joins, 0, np.arange(families)))]
+    international = np.where(office == "WO", identifier, 0)
+    publication_id = np.where(publication < 0, 0, identifier + 1)
+    regional, national, granted = np.where(rng.random((3, count)) < 0.5, "Y", "N").tolist()
+    has_original = rng.random(count) < 0.7
+    citing, applicants, inventors = rng.integers(0, [[60], [5], [7]], (3, count)).tolist()
+    columns = (
+        identifier, office, kind, filing, has_original, ipr_type, international, earliest, first_filing[family],
+        publication, publication_id, docdb[family], inpadoc[family], np.bincount(family)[family],
+    )  # fmt: skip
+    lines = []
+    if chunk == 0:
+        missing = '0,"  ","","D2",9999-12-31,9999,"","","PI","  ",0,"N","N","N",9999-12-31,9999,0,9999-12-31,9999,0,"N"'
+        lines.append(f"{missing},0,0,0,0,0,0\r\n")
+    for row, (
+        own,
+        auth,
+        form,
+        filed,
+        named,
+        right,
+        pct,
+        prior,
+        first,
+        issued,
+        document,
+        narrow,
+        broad,
+        size,
+    ) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
+        original = f"{auth} {own}" if named else ""
+        phase = "Y" if pct else "N"
+        lines.append(
+            f'{own},"{auth}","{own}","{form}",{world.dates[filed]},{years[filed]},"{auth}{own}","{original}","{right}",'
+            f'"  ",{pct},"{phase}","{regional[row]}","{national[row]}",{world.dates[prior]},{years[prior]},{first},'
+            f'{world.dates[issued]},{years[issued]},{document},"{granted[row]}",{narrow},{broad},{size},'
+            f"{citing[row]},{applicants[row]},{inventors[row]}\r\n"
+        )
+    return lines
+
+
+def _title_lines(world: _World, rng: np.random.Generator, applications: _Applications, headings: _Text) -> list[str]:
+    """Rows of tls202_appln_title; some titles are in capitals, and some applications without an abstract have none."""
+    has_title = applications.has_abstract | (rng.random(len(applications.family)) < 0.8)
+    in_capitals = rng.random(len(has_title)) < 0.2
+    lines = []
+    for identifier, language, title, present, capitals in zip(
+        applications.identifier.tolist(), applications.language.tolist(), headings.strings(world), has_title.tolist(),
+        in_capitals.tolist(), strict=True,
     ):  # fmt: skip
-        abstract = " ".join(tokens[start:end])
-        if foreign:
+        if present:
+            title = title.upper() if capitals else title.capitalize() if language else title
+            lines.append(f'{identifier},"{LANGUAGE_CODES[language]}",{_quoted(title)}\r\n')
+    return lines
+
+
+def _abstract_lines(
+    world: _World, rng: np.random.Generator, applications: _Applications, abstracts: _Text
+) -> list[str]:
+    """Rows of tls203_appln_abstr, with line breaks, double spaces and empty phrases here and there."""
+    lines = []
+    for identifier, language, abstract, present, oddity in zip(
+        applications.identifier.tolist(), applications.language.tolist(), abstracts.strings(world),
+        applications.has_abstract.tolist(), rng.random(len(abstracts.lengths)).tolist(), strict=True,
+    ):  # fmt: skip
+        if not present:
+            continue
+        if language:
             abstract = f"{abstract.capitalize()}."
         elif oddity < STUBS:
             abstract = STUB
         elif oddity < STUBS + LINE_BREAKS:
             abstract = abstract.replace(". ", ".\n")
         elif oddity < STUBS + LINE_BREAKS + DOUBLE_SPACES:
-            abstract = abstract.replace(", ", ",  ")
-        abstracts.append((row, abstract))
-    return abstracts
-
-
-def _titles(
-    world: _World, rng: np.random.Generator, headings: _Text, family: np.ndarray, language: np.ndarray
-) -> list[str]:
-    """The title of every application: its family's, some in capitals, or one in its own language."""
-    tokens = world.tokens[headings.tokens].tolist()
-    ends = np.cumsum(headings.lengths)
-    english = [" ".join(tokens[s:e]) for s, e in zip((ends - headings.lengths).tolist(), ends.tolist(), strict=True)]
-    titles = [english[number] for number in family.tolist()]
-    for row in np.flatnonzero(rng.random(len(family)) < 0.2).tolist():
-        titles[row] = titles[row].upper()
-    others = np.flatnonzero(language > 0)
-    words = world.tokens[_foreign(world, rng, np.repeat(language[others], 5))].reshape(-1, 5).tolist()
-    for row, title in zip(others.tolist(), words, strict=True):
-        titles[row] = " ".join(title).capitalize()
-    return titles
-
-
-def _application_lines(
-    world: _World,
-    rng: np.random.Generator,
-    chunk: int,
-    identifier: np.ndarray,
-    family: np.ndarray,
-    member: np.ndarray,
-    office: np.ndarray,
-    dummy: np.ndarray,
-    families: int,
-) -> list[str]:
-    """Rows of tls201_appln."""
-    count = len(family)
-    offices = np.array(ALL_OFFICES)[office]
-    right = rng.random(count)
-    utility = np.isin(offices, UTILITY_MODEL_OFFICES) & (right < 0.065)
-    design = ~utility & ~np.isin(offices, ("WO", "EP")) & (right > 0.98)
-    ipr_type = np.select([utility, design], ["UM", "DP"], default="PI")
-    kind = np.select([utility, design, offices == "WO"], ["U ", "S ", "W "], default="A ")
-    kind[rng.random(count) < 0.004] = "  "
-    kind[dummy] = rng.choice(["D ", "Q ", "D2"], int(dummy.sum()))
-
-    latest_wait = 400
-    span = int((LAST_FILING - FIRST_DAY).astype(int)) - latest_wait
-    priority = (span * rng.random(families) ** 0.6).astype(np.int64)[family]
-    filing = priority + (member > 0) * rng.integers(30, latest_wait, count)
-    publication = filing + rng.integers(540, 740, count)
-    years = [date[:4] for date in world.dates]
-    for days, share in ((filing, 0.02), (publication, 0.03), (priority, 0.01)):
-        days[rng.random(count) < share] = -1  # the last of the dates: PATSTAT's missing one
-
-    first_application = np.zeros(families, dtype=np.int64)
-    first_application[family[member == 0]] = identifier[member == 0]
-    docdb = FIRST_APPLICATION + chunk * IDS_A_CHUNK + np.arange(families)
-    joins = rng.random(families) < 0.1
-    joins[0] = False
-    inpadoc = docdb[np.maximum.accumulate(np.where(joins, 0, np.arange(families)))]
-    publication_id = np.where(publication < 0, 0, identifier + 1)
-    international = np.where(offices == "WO", identifier, 0)
-    flags = np.where(rng.random((4, count)) < 0.5, "Y", "N")
-    numbers = rng.integers(0, [[60], [5], [7]], (3, count))
-    has_original = rng.random(count) < 0.7
-    return [
-        f'{i},"{auth}","{i % 10_000_000}","{kind_}",{world.dates[filed]},{years[filed]},"{auth}{i}",'
-        f'"{f"{auth} {i}" if original else ""}","{ipr}","  ",{pct},"{"Y" if pct else "N"}","{reg}","{nat}",'
-        f'{world.dates[prior]},{years[prior]},{first},{world.dates[publn]},{years[publn]},{publn_id},"{granted}",'
-        f'{docdb_},{inpadoc_},{size},{citing},{applicants},{inventors}\r\n'
-        for i, auth, kind_, filed, original, ipr, pct, reg, nat, prior, first, publn, publn_id, granted, docdb_, inpadoc_,
-        size, citing, applicants, inventors in zip(
-            *(column.tolist() for column in (
-                identifier, offices, kind, filing, has_original, ipr_type, international, flags[0], flags[1], priority,
-                first_application[family], publication, publication_id, flags[2], docdb[family], inpadoc[family],
-                np.bincount(family)[family], *numbers,
-            )), strict=True,
-        )
-    ]  # fmt: skip
-
-
-def _missing_application() -> str:
-    """The row that PATSTAT's references to no application point to."""
-    return (
-        '0,"  ","","D2",9999-12-31,9999,"","","PI","  ",0,"N","N","N",9999-12-31,9999,0,9999-12-31,9999,0,"N",0,0,0,0,0,0'
-        "\r\n"
-    )
+            abstract = abstract.replace(" the ", "  the ")
+        lines.append(f'{identifier},"{LANGUAGE_CODES[language]}",{_quoted(abstract)}\r\n')
+    return lines
 
 
 def _symbol_lines(
-    world: _World,
-    rng: np.random.Generator,
-    ids: list[int],
-    family: np.ndarray,
-    member: np.ndarray,
-    topics: np.ndarray,
-    topic_counts: np.ndarray,
-    office: np.ndarray,
+    world: _World, rng: np.random.Generator, families: _Families, applications: _Applications
 ) -> list[str]:
-    """Rows of tls209_appln_ipc: one to four symbols of each class of an application, the same ones within a family."""
-    count, most = len(family), topics.shape[1]
-    disagrees = rng.random(count)
-    step = (disagrees < MEMBERS_DISAGREE).astype(np.int64) - (disagrees > 1 - MEMBERS_DISAGREE)
-    classes_here = np.clip(topic_counts[family] + step * (member > 0), 1, most)
-    symbols = np.minimum(rng.geometric(0.5, (count, most)), 4) * (np.arange(most) < classes_here[:, None])
-    fate = rng.random((count, 1))
-    symbols[fate[:, 0] < WITHOUT_SYMBOLS + ONLY_ELSEWHERE] = 0
+    """Rows of tls209_appln_ipc: one to four symbols of each class of an application, alike within a family."""
+    family = applications.family
+    count, most, in_play = len(family), families.topics.shape[1], len(world.sections)
+    draw = rng.random(count)
+    step = (draw < MEMBERS_DISAGREE).astype(np.int64) - (draw > 1 - MEMBERS_DISAGREE)
+    classes = np.clip(families.counts[family] + step * (applications.member > 0), 1, most)
+    symbols = np.minimum(rng.geometric(0.5, (count, most)), 4) * (np.arange(most) < classes[:, None])
+    fate = rng.random(count)
+    symbols[fate < WITHOUT_SYMBOLS + ONLY_ELSEWHERE] = 0
     elsewhere = (fate >= WITHOUT_SYMBOLS) & (fate < WITHOUT_SYMBOLS + ONLY_ELSEWHERE + ALSO_ELSEWHERE)
-    in_play = len(world.sections)
-    classes = np.column_stack([topics[family], rng.integers(in_play, len(world.classes), count)])
-    cells = np.column_stack([symbols, elsewhere]).ravel()
-    seeds = rng.integers(0, 1_000_000, (len(topics), most + 1))[family].ravel()
 
-    cell = np.repeat(np.arange(len(cells)), cells)
-    within = _within(cells)
-    row = cell // (most + 1)
-    place = classes.ravel()[cell]
-    letter = (seeds[cell] + within) % world.subclasses[place]
-    group = (seeds[cell] + 7 * within) % len(GROUPS)  # 7 steps apart: no two symbols of an application are the same
-    subgroup = (seeds[cell] // 97 + within) % len(SUBGROUPS)
-    draw = rng.random((4, len(cell)))
-    level = np.select([(draw[0] < 0.01) & (within == 0), draw[0] < 0.03], [2, 1], default=0)
-    value = np.select([draw[1] < 0.97, draw[1] < 0.995], ["I", "N"], default=" ")
-    is_first = np.diff(row, prepend=-1) != 0
-    position = np.select([draw[2] < 0.01, is_first], [" ", "F"], default="L")
-    version = np.select([draw[3] < 0.8, draw[3] < 0.9], ["2006-01-01", "2013-01-01"], default="2018-01-01")
+    # A cell is an application's class, the last of its cells the one outside the scheme; a cell has so many symbols.
+    cell_symbols = np.column_stack([symbols, elsewhere]).ravel()
+    cell_class = np.column_stack([families.topics[family], rng.integers(in_play, len(world.classes), count)]).ravel()
+    cell_start = rng.integers(0, 1_000_000, (len(families.topics), most + 1))[family].ravel()
+    cell = np.repeat(np.arange(len(cell_symbols)), cell_symbols)
+    within = _within(cell_symbols)
+    row, place, start = cell // (most + 1), cell_class[cell], cell_start[cell]
+    subclass = place * len(SUBCLASSES) + (start + within) % world.subclasses[place]
+    group = (start + 7 * within) % len(GROUPS)  # no two symbols of an application share a main group
+    subgroup = (start // len(GROUPS) + within) % len(SUBGROUPS)
+    draws = rng.random((4, len(cell)))
+    level = np.select([(draws[0] < 0.01) & (within == 0), draws[0] < 0.03], ["S", "C"], default="A")
+    version = np.select([draws[1] < 0.8, draws[1] < 0.9], ["2006-01-01", "2013-01-01"], default="2018-01-01")
+    value = np.select([draws[2] < 0.97, draws[2] < 0.995], ["I", "N"], default=" ")
+    position = np.select([draws[3] < 0.01, np.diff(row, prepend=-1) != 0], [" ", "F"], default="L")
+
+    columns = (
+        applications.identifier[row], subclass, group, subgroup, level, version, value, position,
+        np.array(ALL_OFFICES)[applications.office[row]],
+    )  # fmt: skip
     subclasses = [f"{code}{letter}" for code in world.classes for letter in SUBCLASSES]
     lines = []
-    for i, subclass, main, sub, depth, issue, worth, rank, auth in zip(
-        np.array(ids)[row].tolist(), (place * len(SUBCLASSES) + letter).tolist(), group.tolist(), subgroup.tolist(),
-        level.tolist(), version.tolist(), value.tolist(), position.tolist(), np.array(ALL_OFFICES)[office[row]].tolist(),
-        strict=True,
-    ):  # fmt: skip
-        if depth == 0:
-            symbol = f"{subclasses[subclass]}{GROUPS[main]}{SUBGROUPS[sub]}"
-        else:
-            symbol = f"{subclasses[subclass]}{GROUPS[main]}00" if depth == 1 else subclasses[subclass]
-        lines.append(f'{i},"{symbol}","{"ACS"[depth]}",{issue},"{worth}","{rank}","{auth}"\r\n')
+    for identifier, letters, main, sub, depth, issue, worth, rank, authority in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        symbol = subclasses[letters]
+        if depth != "S":
+            symbol += GROUPS[main] + (SUBGROUPS[sub] if depth == "A" else "00")
+        lines.append(f'{identifier},"{symbol}","{depth}",{issue},"{worth}","{rank}","{authority}"\r\n')
     return lines

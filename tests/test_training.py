@@ -1,0 +1,187 @@
+"""Training: the loss against a literal one, learning, and resuming after SIGKILL to the same bytes."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors import safe_open
+
+from ipcascade.cli import main
+from ipcascade.config import TrainingOptions
+from ipcascade.training import Loss
+
+OPTIONS = {
+    "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
+    "attention_dropout": 0.1, "precision": "fp32",
+}  # fmt: skip
+
+
+def arguments(files, folder: Path, **options) -> list[str]:
+    return [
+        "train", *files.arguments(), "--encoder", str(files.encoder), "--code", "test",
+        "--checkpoints", str(folder / "checkpoints"), "--model", str(folder / "model"),
+        "--history", str(folder / "history.parquet"), "--threads", "1",
+        "--options", json.dumps({"training": {**OPTIONS, **options}}),
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(files, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(arguments(files, folder)) == 0
+    return folder
+
+
+def test_it_learns(trained):
+    history = pl.read_parquet(trained / "history.parquet")
+    assert history["epoch"].to_list() == [1, 2, 3, 4, 5, 6]
+    assert history["train_loss"].is_sorted(descending=True)
+    assert history["global.class.f1_micro"][-1] > 0.9, "labels follow from words"
+    assert history["selected"].sum() == 1
+    best = history.row(by_predicate=pl.col("selected"), named=True)
+    assert best["global.class.f1_micro"] == history["global.class.f1_micro"].max()
+    assert (history["documents_per_second"] > 0).all()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(files, trained, tmp_path):
+    assert main(arguments(files, tmp_path)) == 0
+    for name in ("model.safetensors", "labels.json", "README.md", "config.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (trained / "model" / name).read_bytes()
+    other = [*arguments(files, tmp_path / "other")[:-1], json.dumps({"seed": 1, "training": OPTIONS})]
+    assert main(other) == 0
+    weights = (tmp_path / "other/model/model.safetensors").read_bytes()
+    assert weights != (trained / "model/model.safetensors").read_bytes()
+
+
+def step_of(checkpoint: Path) -> int:
+    with safe_open(checkpoint, framework="pt") as file:
+        return json.loads(file.metadata()["ipcascade"])["step"]
+
+
+def kill_within_second_epoch(command: list[str], checkpoints: Path) -> int:
+    """Start a training, SIGKILL it in the middle of its second epoch (70 steps each), return the step saved last."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and process.poll() is None:
+            saved = list(checkpoints.glob("*/checkpoint.safetensors"))
+            if saved and 75 <= step_of(saved[0]) <= 130:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the training was over before it was killed"
+    finally:
+        process.kill()
+    return step_of(next(checkpoints.glob("*/checkpoint.safetensors")))
+
+
+def test_a_killed_training_resumes_to_the_same_bytes(files, trained, tmp_path):
+    """A checkpoint after every step; killed mid-epoch; started again; bit-identical to one that was never killed."""
+    # How often checkpoints are saved is an option, and so part of the fingerprint, but must not change the weights.
+    command = arguments(files, tmp_path, checkpoint_minutes=1e-9)
+    step = kill_within_second_epoch([sys.executable, "-m", "ipcascade", *command], tmp_path / "checkpoints")
+    assert 70 < step < 140
+    assert not (tmp_path / "model").exists()
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert f"resuming at step {step} of 420" in (tmp_path / "log").read_text()
+    for name in ("model.safetensors", "README.md"):
+        assert (tmp_path / "model" / name).read_bytes() == (trained / "model" / name).read_bytes()
+    measured = [c for c in pl.read_parquet(trained / "history.parquet").columns if "second" not in c]
+    again, before = (pl.read_parquet(folder / "history.parquet").select(measured) for folder in (tmp_path, trained))
+    assert again.equals(before)
+
+
+def test_a_finished_training_is_released_again_without_a_step(files, trained, tmp_path):
+    command = arguments(files, trained)
+    command[command.index("--model") + 1] = str(tmp_path / "model")
+    command[command.index("--history") + 1] = str(tmp_path / "history.parquet")
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert "resuming at step 420 of 420" in (tmp_path / "log").read_text()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+
+
+def test_other_options_never_meet_an_old_checkpoint(files, trained, tmp_path):
+    command = arguments(files, tmp_path, epochs=1)
+    command[command.index("--checkpoints") + 1] = str(trained / "checkpoints")
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert "resuming" not in (tmp_path / "log").read_text()
+
+
+def test_a_checkpoint_put_in_the_wrong_place_is_refused(files, trained, tmp_path, capsys):
+    command = arguments(files, tmp_path, epochs=1)
+    assert main(command) == 0
+    (own,) = (tmp_path / "checkpoints").iterdir()
+    foreign = next(p for p in (trained / "checkpoints").iterdir() if p.name != own.name)
+    (own / "checkpoint.safetensors").write_bytes((foreign / "checkpoint.safetensors").read_bytes())
+    assert main(command) == 1
+    assert "belongs to a training with other options, data or code" in capsys.readouterr().err
+    (own / "checkpoint.safetensors").write_bytes(b"broken")
+    assert main(command) == 1
+    assert "is not a readable checkpoint" in capsys.readouterr().err
+
+
+def test_early_stopping_ends_after_epochs_without_a_better_one(files, tmp_path):
+    options = {"early_stopping": 1, "epochs": 20, "encoder_learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    assert main(arguments(files, tmp_path, **options)) == 0
+    history = pl.read_parquet(tmp_path / "history.parquet")
+    assert history["epoch"].to_list() == [1, 2]
+    assert history["selected"].to_list() == [True, False]
+
+
+def test_divergence_is_one_sentence(files, tmp_path, capsys):
+    assert main(arguments(files, tmp_path, encoder_learning_rate=1e30, gradient_clip=1e30)) == 1
+    assert "training diverged: the loss is" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unknown_measure_is_refused_before_training(files, tmp_path, capsys):
+    assert main(arguments(files, tmp_path, select_by="class.f1")) == 1
+    assert "training.select_by: there is no measure 'class.f1'" in capsys.readouterr().err
+
+
+def literal_loss(section_logits, class_logits, truth, taxonomy, reduction, weights, soft):
+    """Formula by formula, a document and a label at a time."""
+    total = 0.0
+    for i in range(len(truth)):
+        sections = {code: float(section_logits[i, k]) for k, code in enumerate(taxonomy.sections)}
+        classes = {}
+        for k, code in enumerate(taxonomy.classes):
+            plausible = 1 / (1 + np.exp(-sections[taxonomy.parents[k]])) > 0.1
+            classes[code] = float(class_logits[i, k]) * (1 if plausible or not soft else 0.1)
+        for logits, share in ((sections, 0.3), (classes, 0.7)):
+            losses = []
+            for code, logit in logits.items():
+                p, column = 1 / (1 + np.exp(-logit)), taxonomy.index[code]
+                losses.append(-weights[column] * np.log(p) if truth[i, column] else -np.log(1 - p))
+            total += share * (sum(losses) if reduction == "sum" else sum(losses) / len(losses)) / len(truth)
+    return total
+
+
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("soft", [False, True])
+def test_loss_against_a_literal_one(taxonomy, reduction, weighted, soft):
+    random = np.random.default_rng(5)
+    truth = random.random((4, len(taxonomy.labels))) < 0.1
+    logits = random.normal(0, 3, truth.shape)
+    weights = np.ones(len(taxonomy.labels))
+    if weighted:
+        for columns in taxonomy.columns.values():
+            raw = 4 / (truth[:, columns].sum(axis=0) + 1)
+            weights[columns] = raw / raw.mean()
+    options = TrainingOptions(
+        loss_reduction=reduction,
+        label_weights="inverse_frequency" if weighted else "none",
+        soft_mask={"confidence": 0.1, "factor": 0.1} if soft else None,
+    )
+    loss = Loss(options, taxonomy, truth, torch.device("cpu"))
+    found = loss(torch.tensor(logits[:, :8]), torch.tensor(logits[:, 8:]), torch.tensor(truth, dtype=torch.float32))
+    expected = literal_loss(logits[:, :8], logits[:, 8:], truth, taxonomy, reduction, weights, soft)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
