@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from deliveries import HEADERS, abstract, application, csv_bytes, symbol, title, write_delivery
 from ipcascade.config import CorpusOptions
-from ipcascade.corpus import _hash_normalised, build
+from ipcascade.corpus import _measure, _measure_ascii, _measure_unicode, build
 from ipcascade.errors import UserError
 from ipcascade.sources.patstat_bulk import Delivery
 from ipcascade.taxonomy import Taxonomy
@@ -365,14 +365,21 @@ def test_equal_hashes_mean_equal_letters_and_digits(first, second):
             if unicodedata.category(letter)[0] in "LN"
         )
 
-    hashes = _hash_normalised(pl.Series([first, second, f"({first}) !"]))
+    hashes = _measure(pl.Series([first, second, f"({first}) !"]))["text_hash"]
     assert (hashes[0] == hashes[1]) == (plain(first) == plain(second))
     assert hashes[0] == hashes[2]
 
 
+@given(st.lists(st.text(st.characters(max_codepoint=127), max_size=20), max_size=8), st.integers(0, 3))
+def test_ascii_texts_are_measured_as_all_others(texts, start):
+    series = pl.Series(texts, dtype=pl.String)[start:]
+    fast, general = pl.DataFrame(_measure_ascii(series)), pl.DataFrame(_measure_unicode(series))
+    assert_frame_equal(fast, general)
+
+
 @pytest.mark.parametrize(("first", "second"), [("Straße", "STRASSE"), ("ﬁne", "Fine"), ("ΟΔΟΣ", "οδος"), ("x²", "X 2")])
 def test_hashes_know_no_case_and_no_compatibility_forms(first, second):
-    hashes = _hash_normalised(pl.Series([first, second]))
+    hashes = _measure(pl.Series([first, second]))["text_hash"]
     assert hashes[0] == hashes[1]
 
 

@@ -12,7 +12,7 @@ from ipcascade.config import CorpusOptions, SplitOptions
 from ipcascade.corpus import build
 from ipcascade.errors import UserError
 from ipcascade.sources.patstat_bulk import Delivery
-from ipcascade.splits import COVERAGE_ORDER, SPLITS, _whole, audit, split
+from ipcascade.splits import COVERAGE_ORDER, SPLITS, _Assignment, _Groups, _whole, audit, split
 from ipcascade.taxonomy import Taxonomy
 
 PATENTS_US = Path(__file__).parents[1] / "../shared/patents_us"
@@ -171,12 +171,15 @@ def test_coverage_of_entangled_labels(sets, seed):
 
 
 def test_two_moves_where_one_is_not_enough():
-    """The only group of C07 outside train is also the only one of H04 in test: another must take its place."""
-    lists = [["C07", "H04"]] * 3 + [["A01"]] * 47
-    for seed in range(20):
-        corpus = corpus_of(lists)
-        result, _ = split(corpus, IPC, KEEP, seed)
-        assert missing(corpus, result["split"].to_list()) == (0, 0, 0)
+    """C07 misses test, but each of its groups is the last one in train of another label: that one must come back."""
+    truth = IPC.encode([["C", "C07", "G", "G06"], ["C", "C07", "H", "H04"], ["G", "G06"], ["H", "H04"]] + [["A"]] * 46)
+    groups = _Groups(truth, np.arange(50), 50)
+    split_of = np.array([0, 0, 2, 2] + [0] * 30 + [1] * 6 + [2] * 10)
+    assignment = _Assignment(groups, split_of, np.array([0.7, 0.1, 0.2]))
+    assert assignment._missing() == (0, 2, 0)
+    assignment.cover()
+    assert assignment._missing() == (0, 0, 0)
+    assert assignment.positives.sum(axis=0).tolist() == truth.sum(axis=0).tolist()
 
 
 def test_rare_labels_are_refused_with_their_names():

@@ -80,7 +80,7 @@ def test_metrics_agree_with_scikit_learn_on_the_written_files(files, results, ta
 def test_thresholds_refuse_any_split_but_validation(files, results, tmp_path, capsys):
     arguments = ["thresholds", *files.arguments()[:6], "--scores", str(results / "test.parquet")]
     assert main([*arguments, "--thresholds", str(tmp_path / "t.json")]) == 1
-    assert "holds other documents than the validation split's" in capsys.readouterr().err
+    assert "holds documents outside the validation split" in capsys.readouterr().err
     assert not (tmp_path / "t.json").exists()
 
 

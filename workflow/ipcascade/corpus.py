@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from .config import CorpusOptions
 from .errors import UserError
@@ -256,9 +257,8 @@ def _read_abstracts(
         with_abstract += batch.height
         batch = batch.filter(pl.col("appln_abstract_lg") == options.language)
         in_language += batch.height
-        batch = batch.with_columns(words=count_words(pl.col("appln_abstract")))
-        batch = batch.filter(pl.col("words") >= options.minimum_words)
-        kept.append(batch.select("appln_id", "words", text_hash=_hash_normalised(batch["appln_abstract"])))
+        measured = pl.concat([batch.select("appln_id"), _measure(batch["appln_abstract"])], how="horizontal")
+        kept.append(measured.filter(pl.col("words") >= options.minimum_words))
     abstracts = pl.concat(kept).sort("appln_id")
     funnel.keep("abstract", with_abstract, None)
     funnel.keep("language of the abstract", in_language, "corpus.language", options.language)
@@ -268,23 +268,62 @@ def _read_abstracts(
     return applications[rows].with_columns(abstracts["words"], abstracts["text_hash"])
 
 
-def count_words(text: pl.Expr) -> pl.Expr:
-    """Whitespace-separated words; Int32."""
-    return text.str.count_matches(r"\S+").cast(pl.Int32)
+def _measure(texts: pl.Series) -> pl.DataFrame:
+    """words (Int32, whitespace-separated) and text_hash (UInt64, of the normalised text) of each text.
 
-
-def _hash_normalised(texts: pl.Series) -> pl.Series:
-    """64-bit hashes of normalised texts: NFKC, without regard to case, letters and digits only.
-
-    All 100 million abstracts of PATSTAT meet by accident about once in 4,000 deliveries, and then two families are
-    kept in one split without need. ASCII needs no NFKC, which is the slow part.
+    Normalised is: NFKC, without regard to case, letters and digits only. All 100 million abstracts of PATSTAT meet by
+    accident in 64 bits once in 4,000 deliveries, and then two families are kept in one split without need.
+    Nine in ten English abstracts are ASCII, where both can be had from the bytes, several times as fast.
     """
-    ascii_only = texts.str.len_bytes() == texts.str.len_chars()
-    plain = texts.set(~ascii_only, None)
-    other = texts.set(ascii_only, None).str.normalize("NFKC")
+    rows = pl.DataFrame({"text": texts}).with_row_index()
+    is_ascii = pl.col("text").str.len_bytes() == pl.col("text").str.len_chars()
+    measured = [
+        part.select("index", *measure(part["text"]))
+        for part, measure in ((rows.filter(is_ascii), _measure_ascii), (rows.filter(~is_ascii), _measure_unicode))
+    ]
+    return pl.concat(measured).sort("index").drop("index")
+
+
+def _measure_unicode(texts: pl.Series) -> list[pl.Series]:
     # Upper case first: it folds what lower case leaves apart (ß and ss, the two small sigmas).
-    folded = pl.select(pl.coalesce(plain, other).str.to_uppercase().str.to_lowercase()).to_series()
-    return folded.str.replace_all(r"[^\p{L}\p{N}]+", "").hash()
+    folded = texts.str.normalize("NFKC").str.to_uppercase().str.to_lowercase()
+    return [
+        texts.str.count_matches(r"\S+").cast(pl.Int32).alias("words"),
+        folded.str.replace_all(r"[^\p{L}\p{N}]+", "").hash().alias("text_hash"),
+    ]
+
+
+def _measure_ascii(texts: pl.Series) -> list[pl.Series]:
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, content = array.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[array.offset :][: len(array) + 1]
+    letters = np.frombuffer(content or b"", dtype=np.uint8)[ends[0] : ends[-1]]
+    full = np.diff(ends) > 0
+    starts = (ends[:-1] - ends[0])[full]
+
+    def count(flags: np.ndarray) -> np.ndarray:
+        """int64 [texts]: flags (uint8 [letters], 0 or 1) set in each text."""
+        counts = np.zeros(len(array), dtype=np.int64)
+        if len(starts):
+            counts[full] = np.add.reduceat(flags, starts, dtype=np.int64)
+        return counts
+
+    visible = _IS_VISIBLE[letters]
+    starts_word = visible.copy()
+    starts_word[1:] = visible[1:] > visible[:-1]
+    starts_word[starts] = visible[starts]
+    kept = pa.LargeStringArray.from_buffers(
+        len(array),
+        pa.py_buffer(np.concatenate([[0], np.cumsum(count(_IS_KEPT[letters]))])),
+        pa.py_buffer(letters.tobytes().translate(_LOWER, _DROPPED)),
+    )
+    return [pl.Series("words", count(starts_word), dtype=pl.Int32), pl.Series("text_hash", kept).hash()]
+
+
+_LOWER = bytes(range(256)).lower()
+_IS_KEPT = np.array([code < 128 and chr(code).isalnum() for code in range(256)], dtype=np.uint8)
+_DROPPED = bytes(code for code in range(256) if not _IS_KEPT[code])
+_IS_VISIBLE = np.array([code not in b"\t\n\v\f\r " for code in range(256)], dtype=np.uint8)
 
 
 def _represent(candidates: pl.DataFrame, office_preference: Sequence[str]) -> pl.DataFrame:

@@ -1,0 +1,72 @@
+"""The whole chain makes what it promises, and the same bytes a second time."""
+
+import json
+
+import polars as pl
+import pytest
+
+PROMISED = [
+    "results/run_config.yaml",
+    "results/corpus/corpus.parquet",
+    "results/corpus/funnel.json",
+    "results/splits/splits.parquet",
+    "results/splits/audit.json",
+    "results/tokens/tokens.json",
+    "results/model/model.safetensors",
+    "results/training/history.parquet",
+    *(f"results/scores/{split}.parquet" for split in ("val", "test")),
+    "results/thresholds/thresholds.json",
+    *(f"results/metrics/{split}.json" for split in ("val", "test")),
+    *(f"results/tables/table{number}.{ending}" for number in (1, 2) for ending in ("csv", "md", "tex")),
+    *(f"results/figures/figure{number}.{ending}" for number in (1, 2, 3) for ending in ("pdf", "png", "svg")),
+    *(f"results/runs/baseline/metrics/{split}.json" for split in ("val", "test")),
+]
+pytestmark = pytest.mark.workflow
+
+
+def test_everything_promised_is_there(finished):
+    assert [path for path in PROMISED if not (finished.folder / path).is_file()] == []
+    assert finished.planned("all", "baseline") == set()
+
+
+def test_the_baseline_goes_through_the_same_doors(finished):
+    ours, linear = (
+        json.loads((finished.folder / f"results/{run}metrics/test.json").read_text()) for run in ("", "runs/baseline/")
+    )
+    assert ours.keys() == linear.keys()
+    assert ours["documents"] == linear["documents"]
+    assert ours["measures"]["reference"]["h_f1_ceiling"] == linear["measures"]["reference"]["h_f1_ceiling"]
+    assert ours["measures"]["section"]["f1_micro"] != linear["measures"]["section"]["f1_micro"]
+
+
+def test_thresholds_depend_on_no_split_but_validation(finished):
+    made_of = json.loads((finished.folder / "results/thresholds/thresholds.json").read_text())["provenance"]["inputs"]
+    from ipcascade.doors import file_checksum
+
+    assert made_of["scores"] == file_checksum(finished.folder / "results/scores/val.parquet")
+    assert file_checksum(finished.folder / "results/scores/test.parquet") not in made_of.values()
+
+
+def test_a_second_run_gives_the_same_bytes(finished, fresh):
+    fresh.run("all", "baseline")
+    differing = [
+        path for path in PROMISED if (fresh.folder / path).read_bytes() != (finished.folder / path).read_bytes()
+    ]
+    # Speed is measured, so the history differs in it and in nothing else.
+    assert differing == ["results/training/history.parquet"]
+    one, two = (pl.read_parquet(p.folder / "results/training/history.parquet") for p in (finished, fresh))
+    measured = ["documents_per_second", "tokens_per_second", "seconds"]
+    assert one.drop(measured).equals(two.drop(measured))
+
+
+def test_new_texts_are_labelled_by_a_target(finished):
+    (finished.folder / "new.csv").write_text("document_id,text\nx1,an antibody\nx2,a valve for an engine\n")
+    finished.configure(prediction={"inputs": {"new": "new.csv"}})
+    assert finished.run("results/predictions/new.parquet") == {"predict"}
+    assert pl.read_parquet(finished.folder / "results/predictions/new.parquet")["document_id"].to_list() == ["x1", "x2"]
+    done = finished.snakemake(
+        "--cores", "1", "--configfile", "mine.yaml", "-n", "results/predictions/old.parquet", check=False
+    )
+    finished.configure()
+    assert done.returncode == 1
+    assert "prediction.inputs names no table 'old' (there is: new)" in done.stdout
