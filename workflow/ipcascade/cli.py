@@ -4,11 +4,9 @@ A step's module is imported only when it is called, after the thread count is se
 """
 
 import argparse
-import errno
 import importlib
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,11 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.debug("", exc_info=True)
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.strerror is None:
             raise
-        log.error(
-            "ipcascade %s: the disk is full (%s): %s", step, _room(error.filename), error.filename or "no file named"
-        )
+        # What the operating system refuses (no room, no right, no such folder) is for the user to mend.
+        log.error("ipcascade %s: %s: %s", step, error.filename or "a file", error.strerror)
+        log.debug("", exc_info=True)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -116,11 +114,6 @@ def _log_to(path: Path | None) -> None:
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         log.addHandler(file)
-
-
-def _room(filename: str | None) -> str:
-    place = Path(filename).parent if filename else Path.cwd()
-    return f"{shutil.disk_usage(place if place.exists() else Path.cwd()).free / 2**20:,.0f} MiB free"
 
 
 if __name__ == "__main__":
