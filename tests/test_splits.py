@@ -182,6 +182,32 @@ def test_two_moves_where_one_is_not_enough():
     assert assignment.positives.sum(axis=0).tolist() == truth.sum(axis=0).tolist()
 
 
+@pytest.mark.parametrize("largest", [1, 3])
+def test_exchange_brings_labels_nearer_and_costs_nothing(largest):
+    corpus = random_corpus(900, seed=7, largest_group=largest)
+    truth = IPC.encode([[*row[0], *row[1]] for row in corpus.select("sections", "classes").iter_rows()])
+    names, group_of = np.unique(corpus["group_id"].to_numpy(), return_inverse=True)
+    shares = np.array([0.7, 0.1, 0.2])
+
+    def distance():
+        """The measure of `_Assignment.harm` from the documents themselves, without its constant part of documents."""
+        home = assignment.split_of[group_of]
+        held = np.stack([truth[home == place].sum(axis=0) for place in range(3)])
+        return (
+            ((held - np.outer(shares, truth.sum(axis=0))) ** 2).sum(axis=0) / np.maximum(truth.sum(axis=0), 1)
+        ).sum()
+
+    split_of = np.random.default_rng(0).choice(3, len(names), p=shares)
+    assignment = _Assignment(_Groups(truth, group_of, len(names)), split_of, shares)
+    assignment.cover()
+    assignment.balance()
+    before, sizes, gaps = distance(), assignment.documents.tolist(), assignment._missing()
+    assignment.exchange()
+    assert distance() < 0.7 * before
+    assert np.bincount(assignment.split_of[group_of]).tolist() == assignment.documents.tolist() == sizes
+    assert assignment._missing() == gaps
+
+
 def test_rare_labels_are_refused_with_their_names():
     corpus = corpus_of([["A01"]] * 40 + [["C40"]] + [["H10"]] * 2, [*range(40), 40, 41, 41])
     with pytest.raises(UserError) as error:
@@ -215,20 +241,20 @@ def test_a_group_larger_than_a_split_is_survived():
 
 
 def test_audit_worked_by_hand():
-    """Four documents: A01 three times (once with C07), H04 once; train has two A01, val A01 + C07, test H04."""
-    corpus = corpus_of([["A01"], ["A01"], ["A01", "C07"], ["H04"]])
-    names = pl.Series(["train", "train", "val", "test"])
-    facts = audit(corpus, names, IPC, SplitOptions())
-    # A01 (and A): 3/4 of all; 1, 1 and 0 in the splits. C07: 1/4; 0, 1, 0. H04: 1/4; 0, 0, 1.
-    a = (0.25 + 0.25 + 0.75) / 3
-    c = h = (0.25 + 0.75 + 0.25) / 3
+    """Five documents: train has A01 twice, val A01 and A01 + C07, test H04."""
+    corpus = corpus_of([["A01"], ["A01"], ["A01"], ["A01", "C07"], ["H04"]])
+    facts = audit(corpus, pl.Series(["train", "train", "val", "val", "test"]), IPC, SplitOptions())
+    # A and A01: 4/5 of all; 1, 1 and 0 in the splits. C and C07: 1/5; 0, 1/2, 0. H and H04: 1/5; 0, 0, 1.
+    a = (0.2 + 0.2 + 0.8) / 3
+    c = (0.2 + 0.3 + 0.2) / 3
+    h = (0.2 + 0.2 + 0.8) / 3
     assert facts["label_distribution_distance"] == pytest.approx({"section": (a + c + h) / 3, "class": (a + c + h) / 3})
-    # Pairs that are not a class with its own section: A-C, A-C07, C-A01, A01-C07; each 1/4 of all, 1 in val.
+    # Pairs that are not a class with its own section: A-C, A-C07, C-A01, A01-C07; each where C07 is.
     assert facts["label_pair_distribution_distance"] == pytest.approx(c)
     assert facts["missing_labels"]["train"] == {"section": ["C", "H"], "class": ["C07", "H04"]}
     assert facts["missing_labels"]["test"] == {"section": ["A", "C"], "class": ["A01", "C07"]}
-    assert facts["splits"]["val"]["size_error"] == pytest.approx(0.15)
-    assert facts["splits"]["val"]["mean_labels_a_document"] == {"section": 2.0, "class": 2.0}
+    assert facts["splits"]["val"]["size_error"] == pytest.approx(0.3)
+    assert facts["splits"]["val"]["mean_labels_a_document"] == {"section": 1.5, "class": 1.5}
     assert facts["splits"]["train"]["labels_present"] == {"section": 1, "class": 1}
 
 

@@ -50,25 +50,26 @@ log = logging.getLogger("ipcascade")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one step; return the exit code: 0, or 1 after one sentence on stderr for an error that a user can mend."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    step = next((word for word in words if not word.startswith("-")), None)
+    step = words[0] if words else None
+    threads = argparse.ArgumentParser(add_help=False)
+    threads.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    _use_threads(threads.parse_known_args(words)[0].threads)
     module = importlib.import_module(f".steps.{step}", __package__) if step in STEPS else None
     parser = argparse.ArgumentParser(prog="ipcascade", description="From PATSTAT to a trained patent classifier.")
     parser.add_argument("--version", action="version", version=f"ipcascade {__version__}")
     steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
     for name, what in STEPS.items():
-        of_step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.")
+        of_step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", parents=[threads])
         if name == step and module is not None:
             module.add_arguments(of_step)
             of_step.add_argument(
                 "--options", default="{}", help="sections of the config, as JSON (default: all defaults)"
             )
-            of_step.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
             of_step.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
     parsed = parser.parse_args(words)
     assert module is not None
-    _use_threads(parsed.threads)
-    _log_to(parsed.log)
     try:
+        _log_to(parsed.log)
         module.run(parsed, parse_options(parsed.options))
     except UserError as error:
         log.error("ipcascade %s: %s", step, error)

@@ -1,8 +1,8 @@
 """From a delivery to the corpus: filters, families, labels, sampling, and the funnel that says what went and why.
 
-The applications, their labels and a hash of every abstract are held as plain columns (10 GB for the whole of
-PATSTAT, 25 GB at the peak); texts are not. They are streamed a second time, for the sampled documents alone. Whatever the sample size, a
-document's row is the same: family, group and labels are settled on the whole delivery before the sample is drawn.
+The applications, their labels and a hash of every abstract are held as plain columns (25 GB at the peak for the whole
+of PATSTAT); texts are not. They are streamed a second time, for the sampled documents alone. Whatever the sample size,
+a document's row is the same: family, group and labels are settled on the whole delivery before the sample is drawn.
 """
 
 from collections import Counter

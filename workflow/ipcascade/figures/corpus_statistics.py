@@ -67,23 +67,17 @@ def _draw_points(axes: Axes, ranked: dict[str, int], colour: str) -> None:
     codes, counts = list(ranked), list(ranked.values())
     ranks = np.arange(1, len(codes) + 1)
     axes.plot(ranks, counts, linestyle="none", marker="o", markersize=2.2, markeredgewidth=0, color=colour)
-    axes.set_yscale("log")
-    axes.set_ylim(0.7 * min(counts), 8 * max(counts))
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
-    axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _log_counts(axes, counts[-1], counts[0], below=0.16)
     axes.set_xlim(1 - 0.03 * len(codes), 1.03 * len(codes))
-    axes.set_xticks(_round_ticks(len(codes)))
+    axes.set_xticks(style.round_ticks(len(codes)))
     axes.set_xlabel(f"Rank among {len(codes)} {'classes' if len(codes) > 1 else 'class'}")
-    head = axes.annotate(
-        ", ".join(codes[:_NAMED]), (1, counts[0]), xytext=(-2, 4), textcoords="offset points", va="bottom"
-    )
-    head.set_fontsize("small")
+    head = ", ".join(codes[:_NAMED]) + (", …" if len(codes) > _NAMED else "")
+    axes.annotate(head, (1, counts[0]), xytext=(-2, 4), textcoords="offset points", fontsize="small")
     if len(codes) > _NAMED:
-        tail = axes.annotate(
-            codes[-1], (ranks[-1], counts[-1]), xytext=(-4, 0), textcoords="offset points", ha="right", va="center"
-        )
-        tail.set_fontsize("small")
+        axes.annotate(
+            codes[-1], (len(codes), counts[-1]), xytext=(2, -4), textcoords="offset points", ha="right", va="top",
+            fontsize="small",
+        )  # fmt: skip
 
 
 def _draw_mean(axes: Axes, level: str, counts: list[int], options: FigureOptions) -> None:
@@ -98,10 +92,11 @@ def _draw_words(axes: Axes, words: np.ndarray, options: FigureOptions) -> None:
     """Log counts, so that a tail of a few documents in 100,000 is seen; extreme lengths are counted, not drawn."""
     longest, usual = int(words.max()), float(np.quantile(words, 0.999))
     end = min(longest, 2 * usual)
-    step = _round_step(end / _MOST_BINS)
+    step = style.round_step(end / _MOST_BINS)
     edges = np.arange(0, end + 1.01 * step, step)
-    axes.hist(words, bins=edges, color=options.colours.accent, histtype="stepfilled")
-    axes.set_yscale("log")
+    colour = options.colours.accent
+    documents, _, _ = axes.hist(words, bins=edges, histtype="stepfilled", facecolor=style.tint(colour, 0.35), edgecolor=colour)
+    _log_counts(axes, 1, int(np.max(documents)), below=0.05)
     beyond = int((words >= edges[-1]).sum())
     median, low, high = np.quantile(words, [0.5, 0.05, 0.95])
     line = axes.axvline(median, color=options.colours.neutral, linewidth=0.8, linestyle=(0, (4, 2)))
@@ -110,30 +105,25 @@ def _draw_words(axes: Axes, words: np.ndarray, options: FigureOptions) -> None:
         lines.append(f"{beyond:,} longer, up to {longest:,}")
     axes.legend([line], ["\n".join(lines)], loc="upper right")
     axes.set_xlim(0, edges[-1])
-    axes.set_ylim(0.7, 30 * axes.dataLim.y1)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.set_xlabel(f"Words an abstract (bins of {step})")
+    axes.set_ylabel("Documents (log scale)")
+
+
+def _log_counts(axes: Axes, least: int, most: int, below: float) -> None:
+    """A log axis over the counts, with room above them for the legend and `below` them for a name.
+
+    The room is a share of the axis, whatever it spans, and the axis spans a decade at least.
+    """
+    bottom, top = np.log10(least), np.log10(max(most, 10 * least))
+    span = (top - bottom) / (1 - below - 0.28)
+    axes.set_yscale("log")
+    axes.set_ylim(10 ** (bottom - below * span), 10 ** (top + 0.28 * span))
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.set_xlabel("Words an abstract")
-    axes.set_ylabel(f"Documents a bin of {step} (log scale)" if step > 1 else "Documents (log scale)")
 
 
 def _thousands(value: float, _: object) -> str:
     return f"{value:,.0f}"
 
-
-def _round_step(least: float) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
-    scale = 1
-    while True:
-        for factor in (1, 2, 5):
-            if factor * scale >= least:
-                return factor * scale
-        scale *= 10
-
-
-def _round_ticks(count: int) -> list[int]:
-    """The first rank and about six round ones up to `count`."""
-    step = _round_step(count / 7)
-    return sorted({1, *range(step, count + 1, step)})

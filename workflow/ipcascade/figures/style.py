@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont
 
@@ -22,7 +23,7 @@ from ..doors import written_whole
 from ..errors import UserError
 
 HAIRLINE = 0.6  # points: spines, ticks and guide lines
-CURVE = 1.1  # points: lines that carry data
+CURVE = 1.0  # points: lines that carry data
 
 # Without these entries the writers would add the date, the library's version, or both.
 _SILENT_METADATA: dict[str, dict[str, None]] = {
@@ -64,8 +65,33 @@ def panel_row(options: FigureOptions, height: float, width_ratios: tuple[float, 
     figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.04, wspace=0.02)
     panels = list(figure.subplots(1, len(width_ratios), width_ratios=width_ratios))
     for letter, axes in zip("abcdefgh", panels, strict=False):
-        axes.set_title(f"({letter})", loc="left", fontweight="bold")
+        axes.annotate(
+            f"({letter})", (0, 1), xycoords="axes fraction", xytext=(-28, 5), textcoords="offset points",
+            fontweight="bold", fontsize=options.font_size + 1,
+        )  # fmt: skip
     return figure, panels
+
+
+def round_step(least: float) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
+    scale = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * scale >= least:
+                return factor * scale
+        scale *= 10
+
+
+def round_ticks(last: int) -> list[int]:
+    """Ticks for things counted from 1: the first, and up to seven round numbers to `last`."""
+    step = round_step(last / 7)
+    return sorted({1, *range(step, last + 1, step)})
+
+
+def tint(colour: str, strength: float) -> tuple[float, float, float]:
+    """A colour mixed with white, opaque; strength 0 is white, 1 the colour itself."""
+    red, green, blue = (1 - strength * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
 
 
 def save(figure: Figure, stem: Path, options: FigureOptions) -> None:
@@ -81,7 +107,6 @@ def _settings(options: FigureOptions) -> dict[str, object]:
     return {
         "font.family": options.font,
         "font.size": size,
-        "axes.titlesize": size + 1,
         "axes.labelsize": size,
         "xtick.labelsize": size - 0.5,
         "ytick.labelsize": size - 0.5,
@@ -91,7 +116,6 @@ def _settings(options: FigureOptions) -> dict[str, object]:
         "axes.linewidth": HAIRLINE,
         "axes.edgecolor": neutral,
         "axes.labelpad": 2.5,
-        "axes.titlepad": 5,
         "axes.axisbelow": True,
         "xtick.color": neutral,
         "ytick.color": neutral,
@@ -106,7 +130,7 @@ def _settings(options: FigureOptions) -> dict[str, object]:
         "xtick.minor.size": 1.5,
         "ytick.minor.size": 1.5,
         "lines.linewidth": CURVE,
-        "lines.markersize": 2.8,
+        "lines.markersize": 2.4,
         "legend.frameon": False,
         "legend.handlelength": 1.6,
         "legend.handletextpad": 0.5,

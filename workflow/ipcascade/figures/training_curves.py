@@ -35,7 +35,7 @@ def draw(history: pl.DataFrame, options: FigureOptions) -> Figure:
     history = history.sort("epoch")
     colours = options.colours
     with style.applied(options):
-        figure, (loss, flat, hierarchical) = style.panel_row(options, 2.3, (1.0, 1.0, 1.0))
+        figure, (loss, flat, hierarchical) = style.panel_row(options, 2.35, (1.0, 1.0, 1.12))
         _curve(loss, history, "train_loss", "training", colours.neutral, "o")
         _curve(loss, history, "val_loss", "validation", colours.accent, "s")
         loss.set_ylabel("Loss")
@@ -58,11 +58,12 @@ def _curve(axes: Axes, history: pl.DataFrame, column: str, label: str, colour: s
 
 
 def _finish(axes: Axes, history: pl.DataFrame) -> None:
-    first, last = history["epoch"].to_list()[0], history["epoch"].to_list()[-1]
+    last = history["epoch"].to_list()[-1]
     for epoch in history.filter("selected")["epoch"].to_list():
-        axes.axvline(epoch, color="black", linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=0, label=f"epoch {epoch}")
-    axes.set_xlim(first - 0.5, last + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.axvline(epoch, color="black", linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=0, label="selected epoch")
+    axes.set_xlim(0.5, last + 0.5)
+    axes.set_xticks(style.round_ticks(last))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.margins(y=0.1)
     axes.set_xlabel("Epoch")
-    axes.legend(loc="lower left", bbox_to_anchor=(0.1, 1.0), ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
