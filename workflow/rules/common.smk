@@ -6,7 +6,6 @@
 import json
 import os
 import shlex
-from pathlib import Path
 
 from ipcascade import config as settings
 from ipcascade.errors import UserError
@@ -25,12 +24,12 @@ def options(*sections):
 
 
 # Relative where it can be, so that a moved checkout is no changed input.
-TAXONOMY = os.path.relpath(CONFIG.corpus.taxonomy or Path(workflow.basedir, "ipcascade/data/ipc_scheme.tsv"))
+TAXONOMY = os.path.relpath(CONFIG.corpus.taxonomy or WORKFLOW / "ipcascade/data/ipc_scheme.tsv")
 
 # Braces are doubled since Snakemake formats the prefix.
 # Jobs find the package beside this workflow whether or not it is installed. Without a conda environment they use the
 # Python that runs Snakemake, also where its virtual environment was not activated.
-PREFIX = f"export PYTHONPATH={shlex.quote(str(workflow.basedir))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+PREFIX = f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 if not workflow.deployment_settings.deployment_method:
     PREFIX += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
 shell.prefix(PREFIX)

@@ -25,7 +25,7 @@ rule demo_delivery:
     input:
         taxonomy=TAXONOMY,
         # Its words and sentences, which the step reads as package data.
-        text=os.path.relpath(Path(workflow.basedir, "ipcascade/data/demo_text.tsv")),
+        text=os.path.relpath(WORKFLOW / "ipcascade/data/demo_text.tsv"),
     output:
         expand("results/delivery/{name}", name=DELIVERY_FILES),
     log:

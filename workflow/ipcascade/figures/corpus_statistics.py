@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from ..config import FigureOptions
 from ..errors import UserError
@@ -93,9 +93,11 @@ def _draw_words(axes: Axes, words: np.ndarray, options: FigureOptions) -> None:
     longest, usual = int(words.max()), float(np.quantile(words, 0.999))
     end = min(longest, 2 * usual)
     step = style.round_step(end / _MOST_BINS)
-    edges = np.arange(0, end + 1.01 * step, step)
+    edges = np.arange(0, end + 1.01 * step, step).tolist()
     colour = options.colours.accent
-    documents, _, _ = axes.hist(words, bins=edges, histtype="stepfilled", facecolor=style.tint(colour, 0.35), edgecolor=colour)
+    documents, _, _ = axes.hist(
+        words, bins=edges, histtype="stepfilled", facecolor=style.tint(colour, 0.35), edgecolor=colour
+    )
     _log_counts(axes, 1, int(np.max(documents)), below=0.05)
     beyond = int((words >= edges[-1]).sum())
     median, low, high = np.quantile(words, [0.5, 0.05, 0.95])
@@ -118,12 +120,11 @@ def _log_counts(axes: Axes, least: int, most: int, below: float) -> None:
     bottom, top = np.log10(least), np.log10(max(most, 10 * least))
     span = (top - bottom) / (1 - below - 0.28)
     axes.set_yscale("log")
+    axes.set_yticks([10.0**power for power in range(int(bottom), int(top) + 1)])
     axes.set_ylim(10 ** (bottom - below * span), 10 ** (top + 0.28 * span))
-    axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _thousands(value: float, _: object) -> str:
     return f"{value:,.0f}"
-

@@ -10,6 +10,7 @@ searched and edited.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -102,7 +103,7 @@ def save(figure: Figure, stem: Path, options: FigureOptions) -> None:
                 figure.savefig(temporary, format=kind, dpi=options.resolution, metadata=metadata)
 
 
-def _settings(options: FigureOptions) -> dict[str, object]:
+def _settings(options: FigureOptions) -> dict[Any, Any]:
     neutral, size = options.colours.neutral, options.font_size
     return {
         "font.family": options.font,

@@ -8,6 +8,7 @@ finished figure; the origin is its upper left corner.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,6 +26,7 @@ _GUTTER = 20.0  # between two stages
 _MARGIN = 1.0  # around the figure
 _INSET = 6.0  # between a stage's edge and its boxes
 _LEADING = 1.32  # line height in font sizes
+_PIECE = r".+?(?: +|(?<=[/_.\-])(?![\d/_.\-])|$)"  # up to a blank or a mark, but for marks before a digit: 0.1, 3e-5
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,10 @@ def _preprocessing(config: Config, facts: Facts) -> tuple[tuple[_Box, ...], ...]
 
 def _fine_tuning(config: Config, facts: Facts) -> tuple[tuple[_Box, ...], ...]:
     training = config.training
-    bias = "log-odds" if training.head_bias == "prior" else f"{training.head_bias:g}"
-    sections = f"{facts.sections} labels" if facts.sections is not None else "sections"
-    classes = f"{facts.classes} labels" if facts.classes is not None else "classes"
+    bias = "bias: log-odds" if training.head_bias == "prior" else f"bias: {training.head_bias:g}"
+    sections, classes = (
+        (bias,) if number is None else (_count(number, "label"), bias) for number in (facts.sections, facts.classes)
+    )
     loss = [
         f"{training.section_weight:g} × BCE(section) + {training.class_weight:g} × BCE(class)",
         f"{'summed' if training.loss_reduction == 'sum' else 'averaged'} over labels",
@@ -142,14 +145,14 @@ def _fine_tuning(config: Config, facts: Facts) -> tuple[tuple[_Box, ...], ...]:
         loss.append("positives weighted by inverse frequency")
     if training.soft_mask is not None:
         mask = training.soft_mask
-        loss.append(f"class logits × {mask.factor:g} below sections with p ≤ {mask.confidence:g}")
+        loss.append(f"class logits × {mask.factor:g} below sections with {_probability('≤', mask.confidence)}")
     rates = f"learning rate {_power(training.encoder_learning_rate)}"
     if training.head_learning_rate != training.encoder_learning_rate:
         rates += f", heads {_power(training.head_learning_rate)}"
     optimiser = [
         f"{_count(training.epochs, 'epoch')}, batch {training.batch_size}",
         rates,
-        f"warm-up {training.warmup:.3g}" if training.warmup >= 1 else f"{100 * training.warmup:.3g}% linear warm-up",
+        f"{100 * training.warmup:.3g}% linear warm-up",
         f"precision: {_precision(training.precision)}",
     ]
     if training.early_stopping is not None:
@@ -158,8 +161,8 @@ def _fine_tuning(config: Config, facts: Facts) -> tuple[tuple[_Box, ...], ...]:
         (_Box("Tokenizer", (f"up to {config.tokens.max_length} tokens, read once",)),),
         (_Box("Encoder", (config.encoder.name, f"[CLS] vector, dropout {training.dropout:g}")),),
         (
-            _Box("Section head", (sections, f"bias {bias}")),
-            _Box("Class head", (classes, f"bias {bias}")),
+            _Box("Section head", sections),
+            _Box("Class head", classes),
         ),
         (_Box("Loss", tuple(loss)),),
         (_Box("AdamW", tuple(optimiser)),),
@@ -172,28 +175,31 @@ def _classification(config: Config) -> tuple[tuple[_Box, ...], ...]:
     if decoding.confidence is None:
         rule = "classes only below predicted sections"
     else:
-        rule = f"classes only below sections with p > {decoding.confidence:g}"
+        rule = f"classes only below sections with {_probability('>', decoding.confidence)}"
     measures = ["flat, hierarchical, ranking, calibration"]
     if evaluation.bootstrap:
         measures.append(f"{100 * evaluation.confidence:.3g}% intervals, {evaluation.bootstrap:,} bootstrap samples")
     return (
         (_Box("Probabilities", ("of every label and document", f"precision: {_precision(config.scoring.precision)}")),),
-        (_Box("Thresholds, fitted on val", _thresholds(config.thresholds)),),
+        (_thresholds(config.thresholds),),
         (_Box("Decoding", (rule,)),),
         (_Box("Evaluation on test", tuple(measures)),),
         (_Box("New texts", ("labels and probabilities", "project × technology matrix")),),
     )
 
 
-def _thresholds(options: ThresholdOptions) -> tuple[str, ...]:
+def _thresholds(options: ThresholdOptions) -> _Box:
     if options.method == "fixed":
-        return (f"fixed: section {options.fixed.section:g}, class {options.fixed.class_:g}",)
+        return _Box("Fixed thresholds", (f"section {options.fixed.section:g}, class {options.fixed.class_:g}",))
+    lines: tuple[str, ...]
     if options.method == "global":
-        return ("one a level, best F1 micro",)
-    if options.method == "reference":
-        return ("published grid, best reference H-F1",)
-    guard = "SCutFBR guard" if options.per_label.guard == "scutfbr" else "joint micro and macro F1"
-    return ("one a label, best F1", guard)
+        lines = ("one a level, best F1 micro",)
+    elif options.method == "reference":
+        lines = ("published grid, best reference H-F1",)
+    else:
+        guard = "SCutFBR guard" if options.per_label.guard == "scutfbr" else "joint micro and macro F1"
+        lines = ("one a label, best F1", guard)
+    return _Box("Thresholds, fitted on val", lines)
 
 
 def _count(number: int, one: str, many: str | None = None) -> str:
@@ -206,9 +212,15 @@ def _years(first: int | None, last: int | None) -> str:
     return f"filed since {first}" if last is None else f"filed {first} to {last}"
 
 
+def _probability(relation: str, bound: float) -> str:
+    """A condition that no line break tears apart."""
+    return f"p {relation} {bound:g}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
 def _power(value: float) -> str:
-    """3e-05 as 3e-5."""
-    return re.sub(r"e([+-])0+", r"e\1", f"{value:g}")
+    """3e-05 as 3e-5, and 0.0003 as 3e-4 beside it."""
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def _precision(name: str) -> str:
@@ -275,7 +287,7 @@ class _Page:
 
     def _join_rows(self, axes: Axes, rows: list[list[_Placed]]) -> None:
         """Arrows straight down, each at the middle of the narrower of the boxes it joins."""
-        for above, below in zip(rows, rows[1:], strict=False):
+        for above, below in pairwise(rows):
             for box in max(above, below, key=len):
                 self._arrow(axes, (box.centre, above[0].bottom), (box.centre, below[0].top))
 
@@ -345,7 +357,7 @@ class _Page:
     def _wrapped(self, text: str, room: float) -> list[str]:
         """Break after blanks and after the marks that names are made of; inside a word only where it has neither."""
         lines, line = [], ""
-        for piece in re.findall(r"[^\s/_.\-]*[\s/_.\-]*", text):
+        for piece in re.findall(_PIECE, text):
             if self._measure((line + piece).rstrip()) > room and line:
                 lines.append(line.rstrip())
                 line = ""
