@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format install schema report
+.PHONY: demo test check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -27,6 +27,11 @@ format: $(INSTALLED)
 
 schema: $(INSTALLED)  ## rewrite workflow/schemas/config.schema.json from the pydantic models
 	$(BIN)/python -m ipcascade schema --schema workflow/schemas/config.schema.json
+
+pins: $(INSTALLED)  ## rewrite envs/ from what is installed in .venv
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
+	sed -i '/^      - /d' envs/ipcascade.yaml
+	sed 's/^/      - /' envs/requirements.txt >> envs/ipcascade.yaml
 
 report: $(INSTALLED)  ## results/report.zip: figures, tables and run times as a page to pass on
 	$(BIN)/snakemake --report results/report.zip

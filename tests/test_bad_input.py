@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import corpus_frame
 
 from ipcascade.cli import main
 from ipcascade.doors import write_parquet
 from ipcascade.sources.demo import write_delivery
 from ipcascade.taxonomy import IPC_SCHEME, Taxonomy
+from support import corpus_frame
 
 ABSTRACTS = "tls203_appln_abstr_part01.zip"
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import yaml
-from conftest import REPOSITORY
 
 from ipcascade import config as settings
 from ipcascade.errors import UserError
+from support import REPOSITORY
 
 
 def test_schema_on_disk_is_the_models():
@@ -56,7 +56,10 @@ def test_shipped_configs_load(name):
     [
         ({"trainig": {}}, "config: unknown key 'trainig'; did you mean 'training'?"),
         ({"training": {"epoch": 3}}, "config: unknown key 'training.epoch'; did you mean 'training.epochs'?"),
-        ({"training": {"max_length": 3}}, "config: unknown key 'training.max_length'; did you mean 'tokens.max_length'?"),
+        (
+            {"training": {"max_length": 3}},
+            "config: unknown key 'training.max_length'; did you mean 'tokens.max_length'?",
+        ),
         ({"xyzzy": 1}, "config: unknown key 'xyzzy'; config/config.yaml names every key there is"),
         ({"training": {"epochs": 0}}, "config: training.epochs is 0: input should be greater than or equal to 1"),
         ({"splits": {"train": 0.5}}, "config: splits: train, val and test must be positive and sum to 1"),

@@ -135,7 +135,7 @@ def test_texts_of_the_diagram_stay_inside_their_boxes(options):
     encoder = [text for text, _ in texts if "long_encoder" in text or "xxx" in text]
     assert len(encoder) > 1 and "".join(encoder).endswith("x" * 10)
     for text, box in texts:
-        if text != "model":
+        if text != "model" and not text.startswith("("):
             around = [b for b in boxes if b.x0 <= box.x0 and box.x1 <= b.x1 and b.y0 <= box.y0 and box.y1 <= b.y1]
             assert around, f"{text!r} leaves its box"
 
@@ -152,8 +152,8 @@ def test_statistics_show_ranked_counts_their_mean_and_the_share_above():
     assert by_class.get_yscale() == "log"
     assert set(by_section.lines[0].get_ydata()) == {15}
     assert set(mean.get_ydata()) == {50}
-    assert by_section.get_legend().get_texts()[0].get_text() == "mean 15\n25% of sections above"
-    assert by_class.get_legend().get_texts()[0].get_text() == "mean 50\n50% of classes above"
+    assert by_section.get_legend().get_texts()[0].get_text() == "mean 15\n25% above"
+    assert by_class.get_legend().get_texts()[0].get_text() == "mean 50\n50% above"
     assert [text.get_text() for text in by_class.texts[1:]] == ["A01, B02, C03, …", "D04"]
     assert set(by_words.lines[0].get_xdata()) == {20}
     assert "median 20 words" in by_words.get_legend().get_texts()[0].get_text()
@@ -164,7 +164,8 @@ def test_the_histogram_holds_every_document_but_those_it_counts_as_longer():
     axes = corpus_statistics.draw(sections, classes, words, OPTIONS).axes[2]
     step = int(axes.get_xlabel().split("bins of ")[1].rstrip(")"))
     outline = axes.patches[0].get_xy()
-    heights = dict(zip(outline[1::2, 0].tolist(), outline[1::2, 1].tolist(), strict=True))
+    tops = outline[1 : len(outline) // 2 : 2]  # left edge and height of each bin; the way back runs along the foot
+    heights = dict(zip(tops[:, 0].tolist(), tops[:, 1].tolist(), strict=True))
     for left in range(0, int(axes.get_xlim()[1]), step):
         assert heights[left] == pytest.approx(((words >= left) & (words < left + step)).sum(), abs=0.5)
     assert "1 longer, up to 3,104" in axes.get_legend().get_texts()[0].get_text()
@@ -190,13 +191,13 @@ def test_curves_show_the_history_and_the_selected_epoch():
         (loss, "validation"): "val_loss",
         (flat, "section"): "global.section.f1_micro",
         (flat, "class"): "global.class.f1_micro",
-        (hierarchical, "fixed thresholds"): "fixed.reference.h_f1",
+        (hierarchical, "fixed"): "fixed.reference.h_f1",
         (hierarchical, "optimised"): "reference.reference.h_f1",
     }.items():
         assert list(drawn[key].get_xdata()) == list(range(1, 21))
         assert list(drawn[key].get_ydata()) == frame[column].to_list()
     assert set(drawn[hierarchical, "ceiling"].get_ydata()) == {0.5042}
-    assert all(set(drawn[axes, "selected epoch"].get_xdata()) == {19} for axes in (loss, flat, hierarchical))
+    assert all(set(drawn[axes, "selected"].get_xdata()) == {19} for axes in (loss, flat, hierarchical))
 
 
 @pytest.mark.parametrize(("epochs", "ticks"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (20, [1, 5, 10, 15, 20])])

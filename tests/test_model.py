@@ -213,3 +213,20 @@ def test_a_folder_that_is_no_model_is_one_sentence(encoder_folder, model, taxono
     (tmp_path / "model/config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(UserError, match=r"does not fit its config.json"):
         load_model(tmp_path / "model")
+
+
+def test_an_encoder_with_a_vocabulary_alone_gets_a_tokenizer(encoder_folder, tmp_path):
+    """SciBERT's hub folder is like this: vocab.txt, config.json and pickled weights."""
+    from transformers import AutoTokenizer
+
+    folder = tmp_path / "vocabulary"
+    folder.mkdir()
+    vocabulary = AutoTokenizer.from_pretrained(encoder_folder).get_vocab()
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n")
+    (folder / "config.json").write_bytes((encoder_folder / "config.json").read_bytes())
+    torch.save(load_file(encoder_folder / "model.safetensors"), folder / "pytorch_model.bin")
+    lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
+    assert (tmp_path / "encoder/tokenizer.json").is_file()
+    text = "An acid, and an ANTIBODY"
+    one, other = (AutoTokenizer.from_pretrained(f)(text)["input_ids"] for f in (encoder_folder, tmp_path / "encoder"))
+    assert one == other

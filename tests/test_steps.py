@@ -26,7 +26,7 @@ def results(files, tmp_path_factory) -> Path:
     """Model, scores, thresholds and metrics, made by the steps themselves."""
     folder = tmp_path_factory.mktemp("results")
     assert main(
-        ["train", *files.arguments(), "--encoder", str(files.encoder), "--code", "x", "--options", TRAINING,
+        ["train", *files.arguments(), "--encoder", str(files.encoder), "--options", TRAINING,
          "--checkpoints", str(folder / "checkpoints"), "--model", str(folder / "model"),
          "--history", str(folder / "history.parquet")]
     ) == 0  # fmt: skip
@@ -37,7 +37,8 @@ def results(files, tmp_path_factory) -> Path:
         ) == 0  # fmt: skip
     common = files.arguments()[:6]
     assert main(
-        ["thresholds", *common, "--scores", str(folder / "val.parquet"), "--thresholds", str(folder / "thresholds.json")]
+        ["thresholds", *common, "--scores", str(folder / "val.parquet"),
+         "--thresholds", str(folder / "thresholds.json")]
     ) == 0  # fmt: skip
     assert main(
         ["metrics", *common, "--split", "test", "--scores", str(folder / "test.parquet"),
@@ -95,7 +96,9 @@ def test_new_texts_get_what_the_workflow_gives(files, results, taxonomy, tmp_pat
     assert np.array_equal(found.select(taxonomy.labels).to_numpy(), scores)
     thresholds = read_json(results / "thresholds.json")["thresholds"]
     for row, sections in zip(scores, found["predicted_section"], strict=True):
-        assert sections.to_list() == [code for code, p in zip(taxonomy.sections, row, strict=False) if p > thresholds[code]]
+        assert sections.to_list() == [
+            code for code, p in zip(taxonomy.sections, row, strict=False) if p > thresholds[code]
+        ]
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import corpus_frame
 
 from ipcascade.cli import main
 from ipcascade.doors import read_parquet
 from ipcascade.errors import UserError
 from ipcascade.tokens import TokenCache, load_tokenizer
+from support import corpus_frame
 
 
 def test_cache_holds_what_transformers_gives(files):
@@ -54,7 +54,15 @@ def test_a_cache_of_other_documents_or_cut_short_is_refused(files, tmp_path):
 
 
 def test_more_tokens_than_positions_is_one_sentence(files, tmp_path, capsys):
-    arguments = ["tokens", "--corpus", str(files.corpus), "--encoder", str(files.encoder), "--tokens", str(tmp_path / "t")]
+    arguments = [
+        "tokens",
+        "--corpus",
+        str(files.corpus),
+        "--encoder",
+        str(files.encoder),
+        "--tokens",
+        str(tmp_path / "t"),
+    ]
     assert main([*arguments, "--options", json.dumps({"tokens": {"max_length": 65}})]) == 1
     assert "tokens.max_length is 65, but the encoder has only 64 positions" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

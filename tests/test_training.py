@@ -15,7 +15,8 @@ from safetensors import safe_open
 
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions
-from ipcascade.training import Loss
+from ipcascade.model import new_model
+from ipcascade.training import Loss, Training
 
 OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
@@ -25,7 +26,7 @@ OPTIONS = {
 
 def arguments(files, folder: Path, **options) -> list[str]:
     return [
-        "train", *files.arguments(), "--encoder", str(files.encoder), "--code", "test",
+        "train", *files.arguments(), "--encoder", str(files.encoder),
         "--checkpoints", str(folder / "checkpoints"), "--model", str(folder / "model"),
         "--history", str(folder / "history.parquet"), "--threads", "1",
         "--options", json.dumps({"training": {**OPTIONS, **options}}),
@@ -84,8 +85,7 @@ def kill_within_second_epoch(command: list[str], checkpoints: Path) -> int:
 
 def test_a_killed_training_resumes_to_the_same_bytes(files, trained, tmp_path):
     """A checkpoint after every step; killed mid-epoch; started again; bit-identical to one that was never killed."""
-    # How often checkpoints are saved is an option, and so part of the fingerprint, but must not change the weights.
-    command = arguments(files, tmp_path, checkpoint_minutes=1e-9)
+    command = [*arguments(files, tmp_path), "--checkpoint-minutes", "0"]
     step = kill_within_second_epoch([sys.executable, "-m", "ipcascade", *command], tmp_path / "checkpoints")
     assert 70 < step < 140
     assert not (tmp_path / "model").exists()
@@ -143,7 +143,7 @@ def test_divergence_is_one_sentence(files, tmp_path, capsys):
 
 def test_an_unknown_measure_is_refused_before_training(files, tmp_path, capsys):
     assert main(arguments(files, tmp_path, select_by="class.f1")) == 1
-    assert "training.select_by: there is no measure 'class.f1'" in capsys.readouterr().err
+    assert "training.select_by: there is no measure 'class.f1' to choose" in capsys.readouterr().err
 
 
 def literal_loss(section_logits, class_logits, truth, taxonomy, reduction, weights, soft):
@@ -185,3 +185,53 @@ def test_loss_against_a_literal_one(taxonomy, reduction, weighted, soft):
     found = loss(torch.tensor(logits[:, :8]), torch.tensor(logits[:, 8:]), torch.tensor(truth, dtype=torch.float32))
     expected = literal_loss(logits[:, :8], logits[:, 8:], truth, taxonomy, reduction, weights, soft)
     assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_training_killed_between_last_step_and_validation_resumes(files, trained, tmp_path, monkeypatch):
+    command = [*arguments(files, tmp_path), "--checkpoint-minutes", "0"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_close_epoch", lambda self, epoch: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(command) == 130
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert "resuming at step 70 of 420" in (tmp_path / "log").read_text()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+    measured = [c for c in pl.read_parquet(trained / "history.parquet").columns if "second" not in c]
+    again, before = (pl.read_parquet(folder / "history.parquet").select(measured) for folder in (tmp_path, trained))
+    assert again.equals(before)
+
+
+@pytest.fixture
+def fp16_on_cpu(monkeypatch):
+    """Run the fp16 path, gradient scaling included, where there is no GPU."""
+    monkeypatch.setattr("ipcascade.steps.train.resolve_precision", lambda option, device: "fp16")
+
+
+def test_fp16_with_gradient_scaling_resumes_exactly(files, tmp_path, monkeypatch, fp16_on_cpu):
+    assert main(arguments(files, tmp_path / "whole", epochs=2)) == 0
+    command = [*arguments(files, tmp_path / "killed", epochs=2), "--checkpoint-minutes", "0"]
+    with monkeypatch.context() as patched:
+        steps = Training._step
+
+        def interrupted(self, batch):
+            if self.state.step == 31:
+                raise KeyboardInterrupt
+            return steps(self, batch)
+
+        patched.setattr(Training, "_step", interrupted)
+        assert main(command) == 130
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert "resuming at step 31 of 140" in (tmp_path / "log").read_text()
+    one, other = (tmp_path / run / "model/model.safetensors" for run in ("whole", "killed"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_gradients_that_always_overflow_fp16_are_one_sentence(files, tmp_path, monkeypatch, capsys, fp16_on_cpu):
+    def with_infinite_gradient(*args, **kwargs):
+        model = new_model(*args, **kwargs)
+        model.class_head.weight.register_hook(lambda gradient: gradient * float("inf"))
+        return model
+
+    monkeypatch.setattr("ipcascade.steps.train.new_model", with_infinite_gradient)
+    assert main(arguments(files, tmp_path)) == 1
+    assert "gradients overflow fp16 at every step" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()

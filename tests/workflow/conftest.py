@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+
+from support import REPOSITORY
 
 CONFIG = {
     "source": {"kind": "demo", "demo": {"documents": 500}},
@@ -39,7 +40,9 @@ class Project:
 
     def run(self, *targets: str) -> set[str]:
         """Make targets; return the names of the rules that ran."""
-        return rules_in(self.snakemake("--profile", "profiles/local", "--configfile", "mine.yaml", "--", *targets).stdout)
+        return rules_in(
+            self.snakemake("--profile", "profiles/local", "--configfile", "mine.yaml", "--", *targets).stdout
+        )
 
     def planned(self, *targets: str) -> set[str]:
         """The names of the rules that a dry run would run."""

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from conftest import REPOSITORY
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
+
+from support import REPOSITORY
 
 pytestmark = pytest.mark.workflow
 GPU_RULES = {"train", "score", "predict"}
@@ -35,7 +36,7 @@ def submissions(output: str) -> dict[str, str]:
             "partition": f"-p {resources['slurm_partition']}", "workdir": ".",
         }  # fmt: skip
         job = SimpleNamespace(resources=resources, threads=1, name=name[1])
-        commands[name[1]] = get_submit_command(job, parameters, SimpleNamespace(reservation=None, qos=None))
+        commands[name[1]] = get_submit_command(job, parameters)
     return commands
 
 
@@ -44,7 +45,16 @@ def test_exactly_the_gpu_rules_ask_stanage_for_a_gpu(fresh):
     fresh.configure(prediction={"inputs": {"new": "new.csv"}})
     arguments = ["--profile", "profiles/stanage", "--configfile", "mine.yaml", "--dry-run", "--", "all", "baseline"]
     commands = submissions(fresh.snakemake(*arguments).stdout)
-    assert commands.keys() >= {*GPU_RULES, "corpus", "splits", "tokens", "fit_baseline", "thresholds", "metrics", "figure1"}
+    assert commands.keys() >= {
+        *GPU_RULES,
+        "corpus",
+        "splits",
+        "tokens",
+        "fit_baseline",
+        "thresholds",
+        "metrics",
+        "figure1",
+    }
     for rule, command in commands.items():
         asks = {"-p gpu", "--qos=gpu", "--gres=gpu:1"} if rule in GPU_RULES else {"-p sheffield"}
         assert all(ask in command for ask in asks), command

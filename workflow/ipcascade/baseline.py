@@ -46,6 +46,9 @@ def fit_and_score(
         curve = LogisticRegression(C=np.inf).fit(fitted[seen].reshape(-1, 1), truth["val"][:, columns][seen])
         slope, shift = float(curve.coef_[0, 0]), float(curve.intercept_[0])
         for split in scores:
-            with np.errstate(over="ignore"):
-                scores[split][:, columns] = 1 / (1 + np.exp(-(slope * decisions[split][:, columns] + shift)))
+            of_level = decisions[split][:, columns]
+            with np.errstate(over="ignore", invalid="ignore"):
+                calibrated = 1 / (1 + np.exp(-(slope * of_level + shift)))
+            # Labels without a machine: never or always there in training.
+            scores[split][:, columns] = np.where(np.isfinite(of_level), calibrated, of_level > 0)
     return scores

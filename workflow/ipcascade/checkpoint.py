@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from .doors import written_whole
 from .errors import UserError
+from .tensors import save_tensors
 
 NAME = "checkpoint.safetensors"
 
@@ -33,10 +33,8 @@ def save(
     facts: JSON-able; `best_epoch` among them says which best weights belong to it, all others are removed.
     """
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()} | _named_state(model, optimizer)
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"fingerprint": fingerprint, **facts}, sort_keys=True)
-    with written_whole(folder / NAME) as temporary:
-        save_file(on_cpu, temporary, metadata={"ipcascade": text})
+    save_tensors(folder / NAME, tensors, {"ipcascade": text})
     kept = {NAME, _best_name(facts["best_epoch"])}
     for path in folder.glob("*.safetensors"):
         if path.name not in kept:
@@ -72,8 +70,7 @@ def load(
 
 def save_best(folder: Path, epoch: int, state: dict[str, Tensor]) -> None:
     """Keep the weights of a best epoch; the former ones stay until the next `save`, whose facts name this epoch."""
-    with written_whole(folder / _best_name(epoch)) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary)
+    save_tensors(folder / _best_name(epoch), state)
 
 
 def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import argparse
 import importlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     step = words[0] if words else None
     threads = argparse.ArgumentParser(add_help=False)
-    threads.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    threads.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all cores)")
     _use_threads(threads.parse_known_args(words)[0].threads)
     module = importlib.import_module(f".steps.{step}", __package__) if step in STEPS else None
     parser = argparse.ArgumentParser(prog="ipcascade", description="From PATSTAT to a trained patent classifier.")
@@ -68,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             of_step.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
     parsed = parser.parse_args(words)
     assert module is not None
+    # A job that is cancelled or out of time gets SIGTERM: leave no temporary file behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         _log_to(parsed.log)
         module.run(parsed, parse_options(parsed.options))
@@ -88,6 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.debug("", exc_info=True)
         raise
     return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _use_threads(threads: int) -> None:

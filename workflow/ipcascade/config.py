@@ -21,7 +21,9 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 class Section(BaseModel):
     """Refuses keys it does not know; values are never changed after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DemoOptions(Section):
@@ -70,6 +72,12 @@ class CorpusOptions(Section):
     """Which application represents a DOCDB family: these offices first, in this order, then the earliest filing."""
     documents: Count | None = 177_000
     """Sample size; a smaller sample is a subset of a larger one. Null keeps every document."""
+
+    @model_validator(mode="after")
+    def _years_in_order(self) -> "CorpusOptions":
+        if self.first_year is not None and self.last_year is not None and self.first_year > self.last_year:
+            raise ValueError(f"first_year {self.first_year} is after last_year {self.last_year}")
+        return self
 
 
 class SplitOptions(Section):
@@ -163,9 +171,13 @@ class TrainingOptions(Section):
     """Stop after this many epochs without a better `select_by`; null trains all epochs."""
     select_by: str = "global.class.f1_micro"
     """Validation measure, a column of the history, whose best epoch becomes the model."""
-    checkpoint_minutes: Positive = 5.0
-    """Save a resumable checkpoint this often, beside one an epoch."""
     validation: ValidationOptions = ValidationOptions()
+
+    @model_validator(mode="after")
+    def _has_a_loss(self) -> "TrainingOptions":
+        if self.section_weight == self.class_weight == 0:
+            raise ValueError("section_weight and class_weight are both 0, so there is nothing to learn")
+        return self
 
 
 class ScoringOptions(Section):
@@ -293,6 +305,8 @@ def load(raw: Mapping[str, Any]) -> Config:
 
     Raises UserError naming the key; for an unknown key with the nearest valid one.
     """
+    if not isinstance(raw, Mapping):
+        raise UserError("config: the file holds no keys")
     try:
         return Config.model_validate(raw)
     except ValidationError as failure:
@@ -327,7 +341,8 @@ def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[st
 def _sentence(failure: ValidationError) -> str:
     errors = failure.errors()
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    key = ".".join(str(part) for part in first["loc"])
+    # A union adds the tried type to the place ("literal['prior']"), which is no key.
+    key = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())
     if first["type"] == "extra_forbidden":
         return f"config: unknown key {key!r}{_nearest(key)}"
     if first["type"] == "value_error":

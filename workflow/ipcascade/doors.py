@@ -100,6 +100,14 @@ def write_parquet(path: Path, frame: pl.DataFrame, made_of: Mapping[str, Any]) -
         pq.write_table(table.replace_schema_metadata({_METADATA_KEY: metadata}), temporary, compression="zstd")
 
 
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The provenance of a table that `write_parquet` wrote."""
+    try:
+        return json.loads(pq.read_schema(path).metadata[_METADATA_KEY])["provenance"]
+    except (pa.ArrowInvalid, OSError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is not a table that ipcascade wrote ({error!r}); make it again") from None
+
+
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read a table, or only some columns of it. Raises UserError where it is absent, broken or lacks a column."""
     try:

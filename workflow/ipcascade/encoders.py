@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import EncoderOptions
-from .doors import file_checksum, written_whole
+from .doors import file_checksum
 from .errors import UserError
 
 WEIGHTS = "model.safetensors"
@@ -43,6 +43,8 @@ def lay_down(options: EncoderOptions, target: Path) -> dict[str, Any]:
         shutil.copyfile(weights, target / WEIGHTS)
     else:
         _convert(weights, target / WEIGHTS)
+    if not (target / "tokenizer.json").is_file():
+        _complete_tokenizer(target)
     return {"name": options.name, "revision": options.revision, "sha256": file_checksum(weights)}
 
 
@@ -79,7 +81,7 @@ def _package_folder(place: str) -> Path:
 
 def _fetch(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     if revision is None:
         raise UserError(
@@ -89,7 +91,7 @@ def _fetch(name: str, revision: str | None) -> Path:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*COMPANIONS, WEIGHTS]))
         if not (folder / WEIGHTS).exists():
             snapshot_download(name, revision=revision, allow_patterns=[PICKLED_WEIGHTS])
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
             f"encoder.name: {name} at revision {revision} could not be fetched from the hub ({type(error).__name__}); "
             "fetch it where there is internet, or give a local folder"
@@ -121,12 +123,24 @@ def _checked_weights(folder: Path, options: EncoderOptions) -> Path:
 
 def _convert(pickled: Path, target: Path) -> None:
     import torch
-    from safetensors.torch import save_file
+
+    from .tensors import save_tensors
 
     try:
         state = torch.load(pickled, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds here; all mean the same to a user
         raise UserError(f"encoder.name: the weights {pickled} cannot be read safely: {error}") from error
     # Weights that share storage (tied embeddings) are laid down as copies, which safetensors requires.
-    with written_whole(target) as temporary:
-        save_file({n: tensor.clone().contiguous() for n, tensor in state.items()}, temporary, metadata={"format": "pt"})
+    save_tensors(target, {name: tensor.clone() for name, tensor in state.items()})
+
+
+def _complete_tokenizer(folder: Path) -> None:
+    """Lay down a tokenizer.json where the encoder came with a vocabulary alone, as SciBERT does."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    except (OSError, ValueError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"encoder.name: no fast tokenizer can be made from the vocabulary: {reason}") from error

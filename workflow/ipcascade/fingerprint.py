@@ -18,8 +18,13 @@ WITHOUT_EFFECT = frozenset({"ipcascade", "ipcascade.config", "ipcascade.errors",
 
 def step_fingerprint(step: str) -> str:
     """16 hexadecimal digits that change when code behind `ipcascade <step>` changes in more than wording."""
+    return module_fingerprint(f"ipcascade.steps.{step}")
+
+
+def module_fingerprint(start: str) -> str:
+    """The same for a module and all that it imports from the package."""
     digest = hashlib.sha256()
-    for module in sorted(modules_of(f"ipcascade.steps.{step}")):
+    for module in sorted(modules_of(start)):
         digest.update(f"{module}\n{_normalised_source(module)}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .doors import SCHEMA_VERSION, dump_json, written_whole
+from .doors import SCHEMA_VERSION, dump_json
 from .errors import UserError
 from .taxonomy import Taxonomy
+from .tensors import save_tensors
 
 Precision = Literal["fp16", "bf16", "fp32"]
 WEIGHTS = "model.safetensors"
@@ -139,32 +140,34 @@ def save_model(
 ) -> None:  # fmt: skip
     """Write the released folder whole: weights, encoder config, tokenizer, labels.json and a model card.
 
-    state: the weights to release, named as in `model.state_dict()`. text: how a document becomes tokens (max_length,
-    text), kept in labels.json so that new texts are treated alike.
+    state: the weights to release, named as in `model.state_dict()`. text: what a document's text is made of and how
+    long it may be (content, max_length), kept in labels.json so that new texts are treated alike.
     """
     prefix = model.encoder.base_model_prefix
     named = {
-        (name if name.split(".")[0] in HEADS else f"{prefix}.{name.removeprefix('encoder.')}"): tensor.contiguous()
+        (name if name.split(".")[0] in HEADS else f"{prefix}.{name.removeprefix('encoder.')}"): tensor
         for name, tensor in state.items()
     }
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    with written_whole(part / WEIGHTS) as temporary:
-        save_file(named, temporary, metadata={"format": "pt"})
-    for path in sorted(encoder_folder.iterdir()):
-        if path.suffix in (".json", ".txt") and path.name != "encoder.json":
-            shutil.copyfile(path, part / path.name)
     labels = {
         "schema_version": SCHEMA_VERSION,
-        "taxonomy": {**asdict(taxonomy), "titles": taxonomy.titles},
+        "taxonomy": asdict(taxonomy),
         "text": text,
         "dropout": model.dropout.p,
     }
-    (part / LABELS).write_text(dump_json(labels), encoding="utf-8")
-    (part / "README.md").write_text(card, encoding="utf-8")
-    shutil.rmtree(target, ignore_errors=True)
-    part.replace(target)
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        save_tensors(part / WEIGHTS, named)
+        for path in sorted(encoder_folder.iterdir()):
+            if path.suffix in (".json", ".txt") and path.name != "encoder.json":
+                shutil.copyfile(path, part / path.name)
+        (part / LABELS).write_text(dump_json(labels), encoding="utf-8")
+        (part / "README.md").write_text(card, encoding="utf-8")
+        shutil.rmtree(target, ignore_errors=True)
+        part.replace(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def load_model(folder: Path) -> tuple[CascadeModel, Taxonomy, dict[str, Any]]:

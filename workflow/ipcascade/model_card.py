@@ -7,10 +7,23 @@ import polars as pl
 from .config import Config
 
 
-def model_card(encoder: dict[str, Any], config: Config, history: pl.DataFrame, documents: int, precision: str) -> str:
-    """Markdown with Hugging Face front matter. encoder: the facts of encoder.json; documents: training documents."""
+def model_card(
+    encoder: dict[str, Any],
+    config: Config,
+    history: pl.DataFrame,
+    documents: int,
+    precision: str,
+    text: dict[str, Any],
+) -> str:
+    """Markdown with Hugging Face front matter.
+
+    encoder: the facts of encoder.json; documents: training documents; text: as in `model.save_model`.
+    """
     options = config.training
+    # Of an encoder in a local folder its last part says enough; where it lay is nobody's business.
+    name = encoder["name"].rsplit("/", 1)[-1] if encoder["revision"] is None else encoder["name"]
     best = history.row(by_predicate=pl.col("selected"), named=True)
+    reads = text["content"].replace("_and_", " and the ")
     revision = f" at revision {encoder['revision']}" if encoder["revision"] else ""
     return f"""---
 library_name: ipcascade
@@ -20,9 +33,10 @@ tags: [patents, multi-label, hierarchical]
 
 # Two-level patent classifier
 
-Fine-tuned from `{encoder["name"]}`{revision} (weights SHA-256 `{encoder["sha256"]}`)
-on {documents:,} documents with ipcascade. The model reads an abstract and gives one probability for every section and
-every class of the label tree in `labels.json`.
+Fine-tuned from `{name}`{revision} (weights SHA-256 `{encoder["sha256"]}`)
+on {documents:,} documents with ipcascade. The model reads the {reads} of a patent, up to
+{text["max_length"]} tokens, and gives one probability for every section and every class of the label tree in
+`labels.json`.
 
 | training | |
 |---|---|

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from .config import Config
+from .config import DecodingOptions, ScoringOptions
 from .decoding import decode
 from .errors import UserError
 from .model import load_model, resolve_precision
@@ -29,14 +29,17 @@ def read_texts(path: Path) -> pl.DataFrame:
             table = pl.read_csv(path, infer_schema=False)
         else:
             raise UserError(f"{path}: new texts come as .csv or .parquet")
+        for name in ("document_id", "text"):
+            if name not in table.columns:
+                raise UserError(f"{path} lacks the column {name!r}; it has {', '.join(table.columns)}")
+        table = table.select(pl.col("document_id").cast(pl.String), pl.col("text").cast(pl.String))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{path} could not be read: {str(error).splitlines()[0]}") from error
-    for name in ("document_id", "text"):
-        if name not in table.columns:
-            raise UserError(f"{path} lacks the column {name!r}; it has {', '.join(table.columns)}")
+    for name in table.columns:
         if (row := table[name].is_null().arg_max()) is not None and table[name].null_count():
             raise UserError(f"{path}, row {row + 1}: {name} is missing")
-    table = table.select(pl.col("document_id").cast(pl.String), pl.col("text").cast(pl.String))
+    if table.is_empty():
+        raise UserError(f"{path} has no rows")
     twice = table.filter(pl.col("document_id").is_duplicated())["document_id"]
     if len(twice):
         raise UserError(f"{path}: the document_id {twice[0]!r} stands there more than once")
@@ -44,7 +47,7 @@ def read_texts(path: Path) -> pl.DataFrame:
 
 
 def predict(
-    texts: list[str], model_folder: Path, thresholds: dict, config: Config
+    texts: list[str], model_folder: Path, thresholds: dict, options: ScoringOptions
 ) -> tuple[np.ndarray, np.ndarray, Taxonomy, int]:
     """Label texts with a released model and the thresholds fitted for it (the contents of thresholds.json).
 
@@ -56,9 +59,11 @@ def predict(
     cache = TokenCache.of_texts(load_tokenizer(model_folder, treatment["max_length"]), texts)
     with Progress("prediction", len(texts), "texts") as progress:
         scores = probabilities(
-            model.to(device), cache, np.arange(len(texts)), config.scoring.batch_size,
-            resolve_precision(config.scoring.precision, device), progress.advance,
+            model.to(device), cache, np.arange(len(texts)), options.batch_size,
+            resolve_precision(options.precision, device), progress.advance,
         )  # fmt: skip
     fitted = Thresholds.from_json(thresholds, taxonomy)
-    predicted = decode(scores, fitted.values, taxonomy, config.decoding)
+    decoding = DecodingOptions.model_validate(thresholds["decoding"])
+    # A class brings its section along, also where the section alone would stay below its threshold.
+    predicted = taxonomy.close(decode(scores, fitted.values, taxonomy, decoding))
     return predicted, scores, taxonomy, cache.facts["truncated_documents"]

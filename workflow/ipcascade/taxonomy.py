@@ -89,28 +89,31 @@ class Taxonomy:
         classes: list[str] = []
         parents: list[str] = []
         titles: dict[str, str] = {}
-        with path.open(encoding="utf-8", newline="") as lines:
-            reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = {"code", "parent", "level", "title"} - set(reader.fieldnames or ())
-            if missing:
-                raise UserError(f"{path}: the header row lacks the column {min(missing)!r}")
-            for row, record in enumerate(reader, start=2):
-                code = record["code"]
-                if code in titles:
-                    raise UserError(f"{path}, row {row}: the code {code!r} stands there twice")
-                titles[code] = record["title"]
-                if record["level"] == "section":
-                    sections.append(code)
-                elif record["level"] == "class":
-                    if record["parent"] not in sections:
-                        raise UserError(
-                            f"{path}, row {row}: the class {code!r} has the parent {record['parent']!r}, "
-                            "which is no section above it"
-                        )
-                    classes.append(code)
-                    parents.append(record["parent"])
-                else:
-                    raise UserError(f"{path}, row {row}: the level is {record['level']!r}, not 'section' or 'class'")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}") from None
+        reader = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+        missing = {"code", "parent", "level", "title"} - set(reader.fieldnames or ())
+        if missing:
+            raise UserError(f"{path}: the header row lacks the column {min(missing)!r}")
+        for row, record in enumerate(reader, start=2):
+            code = record["code"]
+            if code in titles:
+                raise UserError(f"{path}, row {row}: the code {code!r} stands there twice")
+            titles[code] = record["title"]
+            if record["level"] == "section":
+                sections.append(code)
+            elif record["level"] == "class":
+                if record["parent"] not in sections:
+                    raise UserError(
+                        f"{path}, row {row}: the class {code!r} has the parent {record['parent']!r}, "
+                        "which is no section above it"
+                    )
+                classes.append(code)
+                parents.append(record["parent"])
+            else:
+                raise UserError(f"{path}, row {row}: the level is {record['level']!r}, not 'section' or 'class'")
         if not classes:
             raise UserError(f"{path}: the taxonomy has no classes")
         return cls(tuple(sections), tuple(classes), tuple(parents), titles)

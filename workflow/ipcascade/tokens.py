@@ -20,6 +20,8 @@ from .progress import Progress
 
 log = logging.getLogger(__name__)
 BATCH = 4096
+# These count positions from the padding token's id on, and so have fewer than their config says.
+POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})
 
 
 def load_tokenizer(folder: Path, max_length: int) -> Any:
@@ -31,11 +33,14 @@ def load_tokenizer(folder: Path, max_length: int) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        positions = getattr(AutoConfig.from_pretrained(folder, local_files_only=True), "max_position_embeddings", None)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} has no usable tokenizer: {str(error).splitlines()[0]}") from error
     if not tokenizer.is_fast:
         raise UserError(f"{folder} has only a slow tokenizer; the token cache needs one with a tokenizer.json")
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and config.model_type in POSITIONS_AFTER_PADDING:
+        positions -= config.pad_token_id + 1
     if positions is not None and max_length > positions:
         raise UserError(f"tokens.max_length is {max_length}, but the encoder has only {positions} positions")
     backend = tokenizer.backend_tokenizer
@@ -142,9 +147,14 @@ class TokenCache:
     @classmethod
     def of_texts(cls, tokenizer: Any, texts: Sequence[str]) -> "TokenCache":
         """The same thing in memory, for texts that need no cache on disk."""
-        encoded, truncated = encode(tokenizer, texts)
-        offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        ids = np.fromiter((token for document in encoded for token in document), dtype=np.int32)
+        documents: list[np.ndarray] = []
+        truncated = 0
+        for start in range(0, len(texts), BATCH):
+            encoded, cut = encode(tokenizer, texts[start : start + BATCH])
+            documents += [np.asarray(ids, dtype=np.int32) for ids in encoded]
+            truncated += cut
+        offsets = np.cumsum([0, *map(len, documents)], dtype=np.int64)
+        ids = np.concatenate(documents)
         facts = {
             "pad_id": tokenizer.pad_token_id or 0,
             "max_length": tokenizer.backend_tokenizer.truncation["max_length"],

@@ -39,6 +39,8 @@ from .tokens import TokenCache
 log = logging.getLogger(__name__)
 # How often the loss is read back (which on a GPU waits for the step) to show it and to check that it is finite.
 LOOK_EVERY = 50
+# GradScaler starts at 65,536 and halves at every overflow; a scale far below 1 means that no step went through.
+SMALLEST_SCALE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,15 @@ class Training:
         seed: int,
         folder: Path,
         fingerprint: str,
+        checkpoint_minutes: float,
     ) -> None:
-        """folder: where checkpoints of this `fingerprint` stand; the model is on its device already."""
+        """folder: where checkpoints of this `fingerprint` stand; the model is on its device already.
+
+        checkpoint_minutes: how often one is saved, beside one an epoch; it changes no result.
+        """
         self.model, self.data, self.taxonomy, self.options = model, data, taxonomy, options
         self.precision, self.seed, self.folder, self.fingerprint = precision, seed, folder, fingerprint
+        self.checkpoint_minutes = checkpoint_minutes
         self.device = next(model.parameters()).device
         self.loss = Loss(options, taxonomy, data.truth[data.train], self.device)
         groups = parameter_groups(
@@ -152,7 +159,7 @@ class Training:
             self.state.step += 1
             progress.advance(self.options.batch_size)
             look = self.state.step % LOOK_EVERY == 0 or done + 1 == self.steps_an_epoch
-            save = time.monotonic() - saved > self.options.checkpoint_minutes * 60
+            save = time.monotonic() - saved > self.checkpoint_minutes * 60
             if look or save:
                 self.state.epoch_loss = self._finite(total)
                 self.state.epoch_seconds = before + time.monotonic() - started
@@ -164,7 +171,7 @@ class Training:
 
     def _step(self, batch: np.ndarray) -> Tensor:
         torch.manual_seed(stream_seed(self.seed, "dropout", self.state.step))
-        factor = learning_rate_factor(self.state.step, self.steps, self.options.warmup)
+        factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
         documents = self.data.train[batch]
@@ -181,12 +188,20 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         return loss.detach()
 
+    def _learning_rate_factor(self, step: int) -> float:
+        return learning_rate_factor(step, self.steps, self.options.warmup)
+
     def _finite(self, total: Tensor) -> float:
         value = float(total)
         if not math.isfinite(value):
             raise UserError(
                 f"training diverged: the loss is {value} at step {self.state.step}; lower "
                 "training.encoder_learning_rate or training.head_learning_rate, or set training.precision to fp32"
+            )
+        if self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_SCALE:
+            raise UserError(
+                f"training diverged: gradients overflow fp16 at every step up to {self.state.step}, whatever their "
+                "scale; set training.precision to bf16 or fp32"
             )
         return value
 
@@ -208,7 +223,7 @@ class Training:
             "train_loss": self.state.epoch_loss / self.steps_an_epoch,
             "val_loss": self._validation_loss(scores, truth),
             # Of the encoder, at the epoch's last step.
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.options.encoder_learning_rate * self._learning_rate_factor(self.state.step - 1),
             "documents_per_second": documents / self.state.epoch_seconds,
             "tokens_per_second": tokens / self.state.epoch_seconds,
             "seconds": self.state.epoch_seconds,

@@ -23,15 +23,25 @@ def options(*sections):
     return json.dumps(settings.section_options(CONFIG, *sections), sort_keys=True)
 
 
-# Relative where it can be, so that a moved checkout is no changed input.
-TAXONOMY = os.path.relpath(CONFIG.corpus.taxonomy or WORKFLOW / "ipcascade/data/ipc_scheme.tsv")
+def user_path(path):
+    """A path from the config, `~` included; None stays None."""
+    return path and os.path.expanduser(path)
 
-# Braces are doubled since Snakemake formats the prefix.
+
+# Relative where it can be, so that a moved checkout is no changed input.
+TAXONOMY = user_path(CONFIG.corpus.taxonomy) or os.path.relpath(WORKFLOW / "ipcascade/data/ipc_scheme.tsv")
+
+
+def in_shell(path):
+    """A path as a shell word, with braces doubled since Snakemake formats the prefix."""
+    return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
+
+
 # Jobs find the package beside this workflow whether or not it is installed. Without a conda environment they use the
 # Python that runs Snakemake, also where its virtual environment was not activated.
-PREFIX = f"export PYTHONPATH={shlex.quote(str(WORKFLOW))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+PREFIX = f"export PYTHONPATH={in_shell(WORKFLOW)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 if not workflow.deployment_settings.deployment_method:
-    PREFIX += f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    PREFIX += f"export PATH={in_shell(Path(sys.executable).parent)}:$PATH; "
 shell.prefix(PREFIX)
 
 

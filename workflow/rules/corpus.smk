@@ -4,7 +4,7 @@
 from ipcascade.sources.delivery import delivery_files
 from ipcascade.sources.demo import DELIVERY_FILES
 
-DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else CONFIG.source.path
+DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else user_path(CONFIG.source.path)
 
 
 def files_of_delivery(wildcards):

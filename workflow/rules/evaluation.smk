@@ -5,10 +5,10 @@
 
 rule score:
     input:
+        TOKENS,
+        MODEL,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
-        tokens="results/tokens",
-        model="results/model",
         taxonomy=TAXONOMY,
     output:
         "results/scores/{split}.parquet",
@@ -23,12 +23,14 @@ rule score:
         mem_mb=32000,
         runtime=120,
     params:
+        tokens="results/tokens",
+        model="results/model",
         options=options("scoring"),
         code=code("score"),
     shell:
         "python -m ipcascade score --options {params.options:q} --threads {threads} --log {log}"
-        " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {input.splits} --tokens {input.tokens}"
-        " --model {input.model} --split {wildcards.split} --scores {output}"
+        " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {input.splits} --tokens {params.tokens}"
+        " --model {params.model} --split {wildcards.split} --scores {output}"
 
 
 rule fit_baseline:
@@ -98,7 +100,7 @@ rule metrics:
         mem_mb=8000,
         runtime=30,
     params:
-        options=options("seed", "decoding", "evaluation"),
+        options=options("seed", "evaluation"),
         code=code("metrics"),
     shell:
         "python -m ipcascade metrics --options {params.options:q} --threads {threads} --log {log}"

@@ -6,13 +6,13 @@ def texts_to_label(wildcards):
     if wildcards.name not in CONFIG.prediction.inputs:
         known = ", ".join(CONFIG.prediction.inputs) or "none"
         raise WorkflowError(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
-    return CONFIG.prediction.inputs[wildcards.name]
+    return user_path(CONFIG.prediction.inputs[wildcards.name])
 
 
 rule predict:
     input:
+        MODEL,
         texts=texts_to_label,
-        model="results/model",
         thresholds="results/thresholds/thresholds.json",
     output:
         "results/predictions/{name}.parquet",
@@ -27,11 +27,12 @@ rule predict:
         mem_mb=32000,
         runtime=240,
     params:
-        options=options("scoring", "decoding"),
+        model="results/model",
+        options=options("scoring"),
         code=code("predict"),
     shell:
         "python -m ipcascade predict --options {params.options:q} --threads {threads} --log {log}"
-        " --texts {input.texts:q} --model {input.model} --thresholds {input.thresholds} --predictions {output}"
+        " --texts {input.texts:q} --model {params.model} --thresholds {input.thresholds} --predictions {output}"
 
 
 rule predictions:

@@ -1,27 +1,34 @@
 # Encoder and tokens. Requires: the corpus, and the hub or a folder for the encoder.
 # Makes: results/encoder/ (the only place where a download happens) and results/tokens/.
+#
+# Folders are declared file by file: of a directory() Snakemake knows only the times, so that touching a file in it, as
+# copying results does, would run all that reads it.
+
+ENCODER = multiext("results/encoder/", "config.json", "model.safetensors", "tokenizer.json", "encoder.json")
+TOKENS = multiext("results/tokens/", "ids.bin", "offsets.npy", "tokens.json")
 
 
 rule encoder:
     output:
-        directory("results/encoder"),
+        ENCODER,
     log:
         "logs/encoder.log",
     conda:
         "../../envs/ipcascade.yaml"
     params:
+        folder="results/encoder",
         options=options("encoder"),
         code=code("encoder"),
     shell:
-        "python -m ipcascade encoder --options {params.options:q} --log {log} --folder {output}"
+        "python -m ipcascade encoder --options {params.options:q} --log {log} --folder {params.folder}"
 
 
 rule tokens:
     input:
+        ENCODER,
         corpus="results/corpus/corpus.parquet",
-        encoder="results/encoder",
     output:
-        directory("results/tokens"),
+        TOKENS,
     log:
         "logs/tokens.log",
     benchmark:
@@ -33,8 +40,10 @@ rule tokens:
         mem_mb=8000,
         runtime=60,
     params:
+        encoder="results/encoder",
+        tokens="results/tokens",
         options=options("tokens"),
         code=code("tokens"),
     shell:
         "python -m ipcascade tokens --options {params.options:q} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --encoder {input.encoder} --tokens {output}"
+        " --corpus {input.corpus} --encoder {params.encoder} --tokens {params.tokens}"

@@ -1,16 +1,18 @@
 # Training. Requires: corpus, splits, tokens, encoder. Makes: results/model/ and results/training/history.parquet.
 # Checkpoints stand in results/checkpoints/, which no rule declares: Snakemake deletes declared outputs of failed jobs.
 
+MODEL = multiext("results/model/", "model.safetensors", "config.json", "labels.json", "tokenizer.json", "README.md")
+
 
 rule train:
     input:
+        ENCODER,
+        TOKENS,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
-        tokens="results/tokens",
-        encoder="results/encoder",
         taxonomy=TAXONOMY,
     output:
-        model=directory("results/model"),
+        MODEL,
         history="results/training/history.parquet",
     log:
         "logs/train.log",
@@ -23,11 +25,14 @@ rule train:
         mem_mb=32000,
         runtime=1440,
     params:
+        encoder="results/encoder",
+        tokens="results/tokens",
+        model="results/model",
         checkpoints="results/checkpoints",
         options=options("seed", "training"),
         code=code("train"),
     shell:
         "python -m ipcascade train --options {params.options:q} --threads {threads} --log {log}"
-        " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {input.splits} --tokens {input.tokens}"
-        " --encoder {input.encoder} --code {params.code} --checkpoints {params.checkpoints}"
-        " --model {output.model} --history {output.history}"
+        " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {input.splits} --tokens {params.tokens}"
+        " --encoder {params.encoder} --checkpoints {params.checkpoints}"
+        " --model {params.model} --history {output.history}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from ..config import FigureOptions
@@ -18,6 +19,7 @@ from . import style
 _MOST_BARS = 12  # more labels than this do not fit under the bars of panel (a)
 _NAMED = 3  # classes named at the head of the ranking in panel (b)
 _MOST_BINS = 50
+_HEADROOM = 0.28  # share of a log axis that is left to the legend
 
 
 def draw(
@@ -39,8 +41,8 @@ def draw(
         else:
             _draw_points(by_section, sections, options.colours.section)
         _draw_points(by_class, classes, options.colours.class_)
-        for axes, level, ranked in ((by_section, "section", sections), (by_class, "class", classes)):
-            _draw_mean(axes, level, list(ranked.values()), options)
+        for axes, ranked in ((by_section, sections), (by_class, classes)):
+            _draw_mean(axes, list(ranked.values()), options)
         by_section.set_ylabel("Documents")
         by_class.set_ylabel("Documents (log scale)")
         _draw_words(by_words, np.asarray(words), options)
@@ -80,18 +82,17 @@ def _draw_points(axes: Axes, ranked: dict[str, int], colour: str) -> None:
         )  # fmt: skip
 
 
-def _draw_mean(axes: Axes, level: str, counts: list[int], options: FigureOptions) -> None:
+def _draw_mean(axes: Axes, counts: list[int], options: FigureOptions) -> None:
     mean = float(np.mean(counts))
     above = sum(count > mean for count in counts) / len(counts)
-    plural = "classes" if level == "class" else "sections"
     line = axes.axhline(mean, color=options.colours.neutral, linewidth=0.8, linestyle=(0, (4, 2)))
-    axes.legend([line], [f"mean {mean:,.0f}\n{above:.0%} of {plural} above"], loc="upper right")
+    _legend(axes, line, [f"mean {mean:,.0f}", f"{above:.0%} above"])
 
 
 def _draw_words(axes: Axes, words: np.ndarray, options: FigureOptions) -> None:
     """Log counts, so that a tail of a few documents in 100,000 is seen; extreme lengths are counted, not drawn."""
-    longest, usual = int(words.max()), float(np.quantile(words, 0.999))
-    end = min(longest, 2 * usual)
+    longest = int(words.max())
+    end = float(words[words <= 2 * np.quantile(words, 0.999)].max())
     step = style.round_step(end / _MOST_BINS)
     edges = np.arange(0, end + 1.01 * step, step).tolist()
     colour = options.colours.accent
@@ -101,14 +102,14 @@ def _draw_words(axes: Axes, words: np.ndarray, options: FigureOptions) -> None:
     _log_counts(axes, 1, int(np.max(documents)), below=0.05)
     beyond = int((words >= edges[-1]).sum())
     median, low, high = np.quantile(words, [0.5, 0.05, 0.95])
-    line = axes.axvline(median, color=options.colours.neutral, linewidth=0.8, linestyle=(0, (4, 2)))
+    line = axes.axvline(median, ymax=1 - _HEADROOM, color=options.colours.neutral, linewidth=0.8, linestyle=(0, (4, 2)))
     lines = [f"median {median:.0f} words", f"90% from {low:.0f} to {high:.0f}"]
     if beyond:
         lines.append(f"{beyond:,} longer, up to {longest:,}")
-    axes.legend([line], ["\n".join(lines)], loc="upper right")
+    _legend(axes, line, lines)
     axes.set_xlim(0, edges[-1])
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.set_xlabel(f"Words an abstract (bins of {step})")
+    axes.set_xlabel(f"Words (bins of {step})")
     axes.set_ylabel("Documents (log scale)")
 
 
@@ -118,12 +119,17 @@ def _log_counts(axes: Axes, least: int, most: int, below: float) -> None:
     The room is a share of the axis, whatever it spans, and the axis spans a decade at least.
     """
     bottom, top = np.log10(least), np.log10(max(most, 10 * least))
-    span = (top - bottom) / (1 - below - 0.28)
+    span = (top - bottom) / (1 - below - _HEADROOM)
     axes.set_yscale("log")
     axes.set_yticks([10.0**power for power in range(int(bottom), int(top) + 1)])
-    axes.set_ylim(10 ** (bottom - below * span), 10 ** (top + 0.28 * span))
+    axes.set_ylim(10 ** (bottom - below * span), 10 ** (top + _HEADROOM * span))
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _legend(axes: Axes, line: Line2D, lines: list[str]) -> None:
+    """What a guide line says, in the room above the data; the layout need not make more room for it."""
+    axes.legend([line], ["\n".join(lines)], loc="upper right").set_in_layout(False)
 
 
 def _thousands(value: float, _: object) -> str:

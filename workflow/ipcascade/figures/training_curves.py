@@ -1,7 +1,7 @@
 """Figure 3: how training went, by epoch: loss, F1 of both levels, and the published hierarchical measure.
 
-The legends stand above the panels, where no curve can reach them. The reference H-F1 of a perfect prediction is about
-one half, so panel (c) shows that ceiling beside the curves.
+The legends stand above the panels, where no curve can reach them; in panel (c) they name the thresholds. The
+reference H-F1 of a perfect prediction is about one half, so panel (c) shows that ceiling beside the curves.
 """
 
 import polars as pl
@@ -42,7 +42,7 @@ def draw(history: pl.DataFrame, options: FigureOptions) -> Figure:
         _curve(flat, history, SECTION_F1, "section", colours.section, "o")
         _curve(flat, history, CLASS_F1, "class", colours.class_, "s")
         flat.set_ylabel("F1 micro, validation")
-        _curve(hierarchical, history, FIXED_H_F1, "fixed thresholds", colours.neutral, "o")
+        _curve(hierarchical, history, FIXED_H_F1, "fixed", colours.neutral, "o")
         _curve(hierarchical, history, OPTIMISED_H_F1, "optimised", colours.accent, "s")
         hierarchical.axhline(
             history[CEILING].to_list()[-1], color="black", linewidth=0.7, linestyle=(0, (4, 2)), label="ceiling"
@@ -60,7 +60,7 @@ def _curve(axes: Axes, history: pl.DataFrame, column: str, label: str, colour: s
 def _finish(axes: Axes, history: pl.DataFrame) -> None:
     last = history["epoch"].to_list()[-1]
     for epoch in history.filter("selected")["epoch"].to_list():
-        axes.axvline(epoch, color="black", linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=0, label="selected epoch")
+        axes.axvline(epoch, color="black", linewidth=0.7, linestyle=(0, (1, 1.5)), zorder=0, label="selected")
     axes.set_xlim(0.5, last + 0.5)
     axes.set_xticks(style.round_ticks(last))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from ..config import Config, section_options
+from ..config import Config, DecodingOptions, section_options
 from ..decoding import decode
 from ..documents import SPLITS, Documents, read_scores
 from ..doors import provenance, read_json, write_json
@@ -33,8 +33,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     ids, scores = read_scores(args.scores, taxonomy)
     positions = documents.at(ids, args.scores)
     truth = documents.truth[positions]
-    thresholds = Thresholds.from_json(read_json(args.thresholds), taxonomy)
-    predicted = decode(scores, thresholds.values, taxonomy, config.decoding)
+    fitted = read_json(args.thresholds)
+    thresholds = Thresholds.from_json(fitted, taxonomy)
+    predicted = decode(scores, thresholds.values, taxonomy, DecodingOptions.model_validate(fitted["decoding"]))
     measures = evaluate(truth, predicted, scores, taxonomy)
     intervals = bootstrap_intervals(
         truth, predicted, documents.groups[positions], taxonomy, options.bootstrap, options.confidence, config.seed
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         "split": args.split,
         "documents": len(ids),
         "thresholds": thresholds.method,
-        "decoding": config.decoding.model_dump(mode="json"),
+        "decoding": fitted["decoding"],
         "measures": measures,
         "intervals": intervals,
         "interval_confidence": options.confidence,
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         "per_label": per_label(truth, predicted, scores, taxonomy, thresholds.values),
     }
     made_of = provenance(
-        section_options(config, "seed", "decoding", "evaluation"),
+        section_options(config, "seed", "evaluation"),
         {"scores": args.scores, "thresholds": args.thresholds, "splits": args.splits},
     )
     write_json(args.metrics, content, made_of)

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     torch.set_num_threads(args.threads)
     table = read_texts(args.texts)
     predicted, scores, taxonomy, cut = predict(
-        table["text"].to_list(), args.model, read_json(args.thresholds), config
+        table["text"].to_list(), args.model, read_json(args.thresholds), config.scoring
     )  # fmt: skip
     labels = {
         f"predicted_{level}": pl.Series(
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     }
     matrix = {code: scores[:, column] for column, code in enumerate(taxonomy.labels)}
     made_of = provenance(
-        section_options(config, "scoring", "decoding"),
+        section_options(config, "scoring"),
         {"texts": args.texts, "weights": args.model / WEIGHTS, "thresholds": args.thresholds},
     )
     write_parquet(args.predictions, pl.DataFrame({"document_id": table["document_id"], **labels, **matrix}), made_of)

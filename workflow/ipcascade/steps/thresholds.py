@@ -34,4 +34,6 @@ def run(args: argparse.Namespace, config: Config) -> None:
     made_of = provenance(
         section_options(config, "seed", "thresholds", "decoding"), {"scores": args.scores, "splits": args.splits}
     )
-    write_json(args.thresholds, fitted.to_json(taxonomy), made_of)
+    # The decoding they were fitted for goes along, so that nobody applies them with another one.
+    content = {**fitted.to_json(taxonomy), "decoding": config.decoding.model_dump(mode="json")}
+    write_json(args.thresholds, content, made_of)

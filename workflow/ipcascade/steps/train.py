@@ -11,8 +11,9 @@ import torch
 from ..config import Config, section_options
 from ..curve import check_select_by
 from ..documents import Documents
-from ..doors import dump_json, provenance, read_json, write_parquet
+from ..doors import dump_json, provenance, read_json, read_provenance, write_parquet
 from ..encoders import folder_checksum
+from ..fingerprint import module_fingerprint
 from ..model import new_model, prior_bias, resolve_precision, save_model
 from ..model_card import model_card
 from ..randomness import stream_seed
@@ -30,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
     parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
     parser.add_argument("--encoder", type=Path, required=True, help="encoder folder")
-    parser.add_argument("--code", required=True, help="fingerprint of the code, part of what a checkpoint is keyed by")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints")
+    parser.add_argument("--checkpoint-minutes", type=float, default=5, help="how often to save one (default: 5)")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
     parser.add_argument("--history", type=Path, required=True, help="history.parquet to write")
 
@@ -56,7 +57,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
         },
     )
     made_of["inputs"]["encoder"] = folder_checksum(args.encoder)
-    fingerprint = hashlib.sha256(dump_json([made_of, args.code, precision]).encode()).hexdigest()
+    # Checkpoints belong to data, options and the code that trains, not to how the result is released or described.
+    key = [made_of, precision, module_fingerprint("ipcascade.training")]
+    fingerprint = hashlib.sha256(dump_json(key).encode()).hexdigest()
     folder = args.checkpoints / fingerprint[:16]
     log.info(
         "training on %s in %s: %d documents, %d for validation, checkpoints in %s",
@@ -71,9 +74,12 @@ def run(args: argparse.Namespace, config: Config) -> None:
     model = new_model(
         args.encoder, taxonomy, options.dropout, options.attention_dropout, bias, stream_seed(config.seed, "heads")
     )
-    training = Training(model.to(device), data, taxonomy, options, precision, config.seed, folder, fingerprint)
+    training = Training(
+        model.to(device), data, taxonomy, options, precision, config.seed, folder, fingerprint, args.checkpoint_minutes
+    )
     history, state = training.run()
     write_parquet(args.history, history, made_of)
-    card = model_card(read_json(args.encoder / "encoder.json"), config, history, len(data.train), precision)
-    text = {"max_length": cache.facts["max_length"]}
+    content = read_provenance(args.corpus)["options"]["corpus"]["text"]
+    text = {"content": content, "max_length": cache.facts["max_length"]}
+    card = model_card(read_json(args.encoder / "encoder.json"), config, history, len(data.train), precision, text)
     save_model(model, state, args.encoder, taxonomy, card, args.model, text)
