@@ -4,6 +4,7 @@ import re
 
 import yaml
 from packaging.requirements import Requirement
+
 from support import REPOSITORY
 
 PINS = {
