@@ -10,6 +10,8 @@ import shlex
 from ipcascade import config as settings
 from ipcascade.errors import UserError
 from ipcascade.fingerprint import step_fingerprint as code
+from ipcascade.sources.delivery import delivery_files
+from ipcascade.sources.demo import DELIVERY_FILES
 from snakemake.exceptions import WorkflowError
 
 try:
@@ -47,19 +49,44 @@ shell.prefix(PREFIX)
 
 wildcard_constraints:
     split="train|val|test",
-    # "" for the main run, "/runs/NAME" for a named variant with the same tree below.
+    # Empty for the main run; runs and a name for a variant with the same tree below.
     run="(/runs/[A-Za-z0-9_-]+)?",
 
 
-rule run_config:
-    output:
-        "results/run_config.yaml",
-    log:
-        "logs/run_config.log",
-    conda:
-        "../../envs/ipcascade.yaml"
-    params:
-        options=options(*settings.Config.model_fields),
-        code=code("run_config"),
-    shell:
-        "python -m ipcascade run_config --options {params.options:q} --log {log} --config {output}"
+def input_folder(name):
+    """The folder of the input files called `name`, as a function for params."""
+    return lambda wildcards, input: os.path.dirname(input.get(name)[0])
+
+
+def output_folder(wildcards, output):
+    """The folder of the first output."""
+    return os.path.dirname(output[0])
+
+
+def output_stem(wildcards, output):
+    """The first output without its ending."""
+    return os.path.splitext(output[0])[0]
+
+
+DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else user_path(CONFIG.source.path)
+
+
+def files_of_delivery(wildcards):
+    if CONFIG.source.kind == "demo":
+        return [f"{DELIVERY}/{name}" for name in DELIVERY_FILES]
+    if DELIVERY is None:
+        raise WorkflowError(
+            "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
+            "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
+        )
+    try:
+        return delivery_files(Path(DELIVERY), CONFIG.corpus.text == "title_and_abstract")
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def texts_to_label(wildcards):
+    if wildcards.name not in CONFIG.prediction.inputs:
+        known = ", ".join(CONFIG.prediction.inputs) or "none"
+        raise WorkflowError(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
+    return user_path(CONFIG.prediction.inputs[wildcards.name])

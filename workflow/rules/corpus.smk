@@ -1,25 +1,6 @@
 # Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one.
 # Makes: results/corpus/corpus.parquet and results/corpus/funnel.json.
 
-from ipcascade.sources.delivery import delivery_files
-from ipcascade.sources.demo import DELIVERY_FILES
-
-DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else user_path(CONFIG.source.path)
-
-
-def files_of_delivery(wildcards):
-    if CONFIG.source.kind == "demo":
-        return [f"{DELIVERY}/{name}" for name in DELIVERY_FILES]
-    if DELIVERY is None:
-        raise WorkflowError(
-            "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
-            "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
-        )
-    try:
-        return delivery_files(Path(DELIVERY), CONFIG.corpus.text == "title_and_abstract")
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
 
 rule demo_delivery:
     input:
@@ -38,7 +19,7 @@ rule demo_delivery:
         mem_mb=4000,
         runtime=60,
     params:
-        folder="results/delivery",
+        folder=output_folder,
         options=options("seed", "source"),
         code=code("demo_delivery"),
     shell:

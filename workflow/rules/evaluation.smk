@@ -5,8 +5,8 @@
 
 rule score:
     input:
-        TOKENS,
-        MODEL,
+        tokens=TOKENS,
+        model=MODEL,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
         taxonomy=TAXONOMY,
@@ -23,8 +23,8 @@ rule score:
         mem_mb=32000,
         runtime=120,
     params:
-        tokens="results/tokens",
-        model="results/model",
+        tokens=input_folder("tokens"),
+        model=input_folder("model"),
         options=options("scoring"),
         code=code("score"),
     shell:

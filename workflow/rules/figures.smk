@@ -20,7 +20,7 @@ rule figure1:
         mem_mb=4000,
         runtime=30,
     params:
-        stem="results/figures/figure1",
+        stem=output_stem,
         options=options("figures"),
         code=code("figure1"),
     shell:
@@ -48,7 +48,7 @@ rule figure2:
         mem_mb=4000,
         runtime=30,
     params:
-        stem="results/figures/figure2",
+        stem=output_stem,
         options=options(*settings.Config.model_fields),
         code=code("figure2"),
     shell:
@@ -75,7 +75,7 @@ rule figure3:
         mem_mb=4000,
         runtime=30,
     params:
-        stem="results/figures/figure3",
+        stem=output_stem,
         options=options("figures"),
         code=code("figure3"),
     shell:

@@ -2,16 +2,9 @@
 # Makes: results/predictions/{name}.parquet.
 
 
-def texts_to_label(wildcards):
-    if wildcards.name not in CONFIG.prediction.inputs:
-        known = ", ".join(CONFIG.prediction.inputs) or "none"
-        raise WorkflowError(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
-    return user_path(CONFIG.prediction.inputs[wildcards.name])
-
-
 rule predict:
     input:
-        MODEL,
+        model=MODEL,
         texts=texts_to_label,
         thresholds="results/thresholds/thresholds.json",
     output:
@@ -27,7 +20,7 @@ rule predict:
         mem_mb=32000,
         runtime=240,
     params:
-        model="results/model",
+        model=input_folder("model"),
         options=options("scoring"),
         code=code("predict"),
     shell:

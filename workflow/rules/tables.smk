@@ -13,7 +13,7 @@ rule table1:
     conda:
         "../../envs/ipcascade.yaml"
     params:
-        stem="results/tables/table1",
+        stem=output_stem,
         code=code("table1"),
     shell:
         "python -m ipcascade table1 --threads {threads} --log {log}"
@@ -31,7 +31,7 @@ rule table2:
     conda:
         "../../envs/ipcascade.yaml"
     params:
-        stem="results/tables/table2",
+        stem=output_stem,
         code=code("table2"),
     shell:
         "python -m ipcascade table2 --threads {threads} --log {log} --metrics {input.metrics} --stem {params.stem}"

@@ -16,7 +16,7 @@ rule encoder:
     conda:
         "../../envs/ipcascade.yaml"
     params:
-        folder="results/encoder",
+        folder=output_folder,
         options=options("encoder"),
         code=code("encoder"),
     shell:
@@ -25,7 +25,7 @@ rule encoder:
 
 rule tokens:
     input:
-        ENCODER,
+        encoder=ENCODER,
         corpus="results/corpus/corpus.parquet",
     output:
         TOKENS,
@@ -40,8 +40,8 @@ rule tokens:
         mem_mb=8000,
         runtime=60,
     params:
-        encoder="results/encoder",
-        tokens="results/tokens",
+        encoder=input_folder("encoder"),
+        tokens=output_folder,
         options=options("tokens"),
         code=code("tokens"),
     shell:

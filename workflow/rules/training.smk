@@ -6,8 +6,8 @@ MODEL = multiext("results/model/", "model.safetensors", "config.json", "labels.j
 
 rule train:
     input:
-        ENCODER,
-        TOKENS,
+        encoder=ENCODER,
+        tokens=TOKENS,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
         taxonomy=TAXONOMY,
@@ -25,9 +25,9 @@ rule train:
         mem_mb=32000,
         runtime=1440,
     params:
-        encoder="results/encoder",
-        tokens="results/tokens",
-        model="results/model",
+        encoder=input_folder("encoder"),
+        tokens=input_folder("tokens"),
+        model=output_folder,
         checkpoints="results/checkpoints",
         options=options("seed", "training"),
         code=code("train"),
