@@ -71,6 +71,28 @@ def test_wrong_keys_and_values_are_one_sentence(raw, sentence):
     assert str(failure.value) == sentence
 
 
+def test_text_from_the_command_line_is_read():
+    """Snakemake's --config 'training={epochs: 3}' gives text for every nested value; YAML gives it for 1e-4."""
+    text = {"epochs": "3", "encoder_learning_rate": "1e-4", "early_stopping": "null", "head_bias": "-2"}
+    read = settings.load({"training": text}).training
+    assert (read.epochs, read.encoder_learning_rate, read.early_stopping, read.head_bias) == (3, 1e-4, None, -2.0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"corpus": {"first_year": 2001, "last_year": 2000}}, "corpus: first_year 2001 is after last_year 2000"),
+        ({"training": {"section_weight": 0, "class_weight": 0}}, "both 0, so there is nothing to learn"),
+        ({"training": {"encoder_learning_rate": float("inf")}}, "training.encoder_learning_rate is inf"),
+        ({"training": {"head_bias": "foo"}}, "training.head_bias is 'foo'"),
+        (None, "config: the file holds no keys"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(raw, sentence):
+    with pytest.raises(UserError, match=sentence):
+        settings.load(raw)
+
+
 def test_options_survive_the_command_line():
     config = settings.load({"seed": 7, "thresholds": {"fixed": {"class": 0.2}}, "training": {"head_bias": -2}})
     text = json.dumps(settings.section_options(config, "seed", "thresholds", "training"))

@@ -76,14 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.run(parsed, parse_options(parsed.options))
     except UserError as error:
         log.error("ipcascade %s: %s", step, error)
-        log.debug("", exc_info=True)
         return 1
     except OSError as error:
         if error.strerror is None:
             raise
         # What the operating system refuses (no room, no right, no such folder) is for the user to mend.
         log.error("ipcascade %s: %s: %s", step, error.filename or "a file", error.strerror)
-        log.debug("", exc_info=True)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -21,9 +21,7 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 class Section(BaseModel):
     """Refuses keys it does not know; values are never changed after loading."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class DemoOptions(Section):
@@ -308,7 +306,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     if not isinstance(raw, Mapping):
         raise UserError("config: the file holds no keys")
     try:
-        return Config.model_validate(raw)
+        return Config.model_validate(_without_null_words(raw))
     except ValidationError as failure:
         raise UserError(_sentence(failure)) from None
 
@@ -336,6 +334,13 @@ def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[st
         for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 yield from known_keys(inner, f"{key}.")
+
+
+def _without_null_words(value: Any) -> Any:
+    """`null` as None: Snakemake's --config hands nested values over as text, where numbers are read but null is not."""
+    if isinstance(value, Mapping):
+        return {key: _without_null_words(inner) for key, inner in value.items()}
+    return None if value == "null" else value
 
 
 def _sentence(failure: ValidationError) -> str:

@@ -12,12 +12,17 @@ from ipcascade.errors import UserError
 from ipcascade.fingerprint import step_fingerprint as code
 from ipcascade.sources.delivery import delivery_files
 from ipcascade.sources.demo import DELIVERY_FILES
-from snakemake.exceptions import WorkflowError
+
+
+def refuse(sentence):
+    """Stop with one sentence: Snakemake would wrap an exception in its own words and a traceback."""
+    sys.exit(f"ipcascade: {sentence}")
+
 
 try:
     CONFIG = settings.load(config)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 
 
 def options(*sections):
@@ -75,18 +80,18 @@ def files_of_delivery(wildcards):
     if CONFIG.source.kind == "demo":
         return [f"{DELIVERY}/{name}" for name in DELIVERY_FILES]
     if DELIVERY is None:
-        raise WorkflowError(
+        refuse(
             "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
             "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
         )
     try:
         return delivery_files(Path(DELIVERY), CONFIG.corpus.text == "title_and_abstract")
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        refuse(error)
 
 
 def texts_to_label(wildcards):
     if wildcards.name not in CONFIG.prediction.inputs:
         known = ", ".join(CONFIG.prediction.inputs) or "none"
-        raise WorkflowError(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
+        refuse(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
     return user_path(CONFIG.prediction.inputs[wildcards.name])
