@@ -32,6 +32,7 @@ rule figure2:
     input:
         funnel="results/corpus/funnel.json",
         splits="results/splits/splits.parquet",
+        taxonomy=TAXONOMY,
     output:
         multiext("results/figures/figure2", ".pdf", ".svg"),
         report(
@@ -53,7 +54,7 @@ rule figure2:
         code=code("figure2"),
     shell:
         "python -m ipcascade figure2 --options {params.options:q} --threads {threads} --log {log}"
-        " --funnel {input.funnel} --splits {input.splits} --stem {params.stem}"
+        " --taxonomy {input.taxonomy:q} --funnel {input.funnel} --splits {input.splits} --stem {params.stem}"
 
 
 rule figure3:

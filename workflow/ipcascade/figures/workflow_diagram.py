@@ -33,12 +33,15 @@ _PIECE = r".+?(?: +|(?<=[/_.\-])(?![\d/_.\-])|$)"  # up to a blank or a mark, bu
 class Facts:
     """What is known of the run beside its config; all of it may be absent.
 
-    documents: size of the corpus; sections, classes: labels with documents; splits: documents a split.
+    documents: size of the corpus; sections, classes: labels with documents; section_outputs, class_outputs: labels of
+    the tree, which the heads predict; splits: documents a split.
     """
 
     documents: int | None = None
     sections: int | None = None
     classes: int | None = None
+    section_outputs: int | None = None
+    class_outputs: int | None = None
     splits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -135,7 +138,8 @@ def _fine_tuning(config: Config, facts: Facts) -> tuple[tuple[_Box, ...], ...]:
     training = config.training
     bias = "bias: log-odds" if training.head_bias == "prior" else f"bias: {training.head_bias:g}"
     sections, classes = (
-        (bias,) if number is None else (_count(number, "label"), bias) for number in (facts.sections, facts.classes)
+        (bias,) if outputs is None else (_count(outputs, "output"), bias)
+        for outputs in (facts.section_outputs, facts.class_outputs)
     )
     loss = [
         f"{training.section_weight:g} × BCE(section) + {training.class_weight:g} × BCE(class)",
