@@ -221,7 +221,8 @@ def diagram_text(config, facts=RUN):
 def test_the_diagram_says_what_was_run():
     text = diagram_text(Config())
     for said in (
-        "PATSTAT Global", "177,000 documents, drawn at random", "train 70% (124,641)", "8 outputs", "132 outputs", "8 sections and 124 classes",
+        "PATSTAT Global", "177,000 documents, drawn at random", "train 70% (124,641)", "8 outputs", "132 outputs",
+        "8 sections and 124 classes",
         "allenai/scibert_scivocab_uncased", "up to 512 tokens", "0.3 × BCE(section) + 0.7 × BCE(class)",
         "6 epochs, batch 32", "learning rate 3e-5, heads 3e-4", "one a level", "1,000 bootstrap samples",
     ):  # fmt: skip

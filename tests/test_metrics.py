@@ -428,6 +428,9 @@ def family_case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_bootstrap_equals_evaluating_the_resampled_documents() -> None:
     truth, predicted, families = family_case()
+    # A label that most resamples miss, and one that nobody has.
+    truth[:, -2:] = predicted[:, -2:] = False
+    truth[0, -1] = predicted[0, -1] = True
     names = sorted(set(families))
     values = metrics.bootstrap_values(truth, predicted, families, TREE, samples=60, seed=7)
     assert set(values) == HEADLINE
@@ -438,9 +441,35 @@ def test_bootstrap_equals_evaluating_the_resampled_documents() -> None:
         for name, times in zip(names, weight, strict=True):
             rows += np.flatnonzero(families == name).tolist() * int(times)
         again = metrics.flatten(metrics.decision_measures(truth[rows], predicted[rows], TREE))
+        for level, columns in TREE.columns.items():
+            again[f"{level}.f1_macro"] = macro_without_missing(truth[:, columns], predicted[:, columns], rows)
         assert {name: value[sample] for name, value in values.items()} == pytest.approx(
             {name: again[name] for name in HEADLINE}, abs=1e-8
         )
+
+
+def macro_without_missing(truth: np.ndarray, predicted: np.ndarray, rows: list[int]) -> float:
+    """Label by label with scikit-learn: those missing from the rows are left out, those missing everywhere count 0."""
+    values, everywhere = [], 0
+    for label in range(truth.shape[1]):
+        everywhere += truth[:, label].any() or predicted[:, label].any()
+        if truth[rows, label].any() or predicted[rows, label].any():
+            values.append(sklearn_metrics.f1_score(truth[rows, label], predicted[rows, label]))
+    return float(np.mean(values)) * everywhere / truth.shape[1] if values else 0.0
+
+
+def test_the_interval_of_macro_f1_holds_the_value_where_labels_are_rare(taxonomy: Taxonomy) -> None:
+    """One document a class, three in four of them right: a bootstrap sample misses a third of the classes, and counting
+    those as 0 would pull the whole interval below the value."""
+    classes = len(taxonomy.classes)
+    truth = np.zeros((classes, len(taxonomy.labels)), dtype=bool)
+    truth[np.arange(classes), len(taxonomy.sections) + np.arange(classes)] = True
+    predicted = truth.copy()
+    predicted[::4] = False
+    value = metrics.decision_measures(truth, predicted, taxonomy)["class"]["f1_macro"]
+    found = metrics.bootstrap_intervals(truth, predicted, np.arange(classes), taxonomy, 200, 0.9, 7)
+    low, high = found["class.f1_macro"]
+    assert value == 0.75 and low < value < high
 
 
 def intervals(*case: Any, samples: int = 200, confidence: float = 0.9, seed: int = 7) -> dict[str, list[float]]:

@@ -215,9 +215,13 @@ def bootstrap_values(
 
     All of them follow from sums over families, so a sample is a row of weights times a table of counts a family;
     nothing is evaluated again. Families are numbered in the order of their names: the rows' order changes nothing.
+
+    Macro F1 needs care: a rare label is often missing from a bootstrap sample altogether, and counting its 0/0 as 0
+    there would put the whole interval below the value it belongs to. Such a label is left out of that sample's mean.
     """
     counts = _family_counts(truth, predicted, families, taxonomy)
     labels = len(taxonomy.labels)
+    counted = (counts[:, labels : 2 * labels] + counts[:, 2 * labels : 3 * labels]).any(axis=0)
     chunks: dict[str, list[np.ndarray]] = {}
     for weights in family_resamples(len(counts), samples, seed):
         totals = weights @ counts
@@ -227,8 +231,9 @@ def bootstrap_values(
         for level, columns in taxonomy.columns.items():
             micro = _scores(*(part[:, columns].sum(axis=1) for part in (hits, decided, support)))
             values |= {f"{level}.{name}_micro": value for name, value in micro.items()}
-            by_label = _scores(*(part[:, columns] for part in (hits, decided, support)))
-            values[f"{level}.f1_macro"] = by_label["f1"].mean(axis=1)
+            values[f"{level}.f1_macro"] = _resampled_macro(
+                *(part[:, columns] for part in (hits, decided, support)), counted=counted[columns]
+            )
         hierarchical = _scores(nodes[:, 0], nodes[:, 1], nodes[:, 2])
         values |= {f"hierarchical.{name}_micro": value for name, value in hierarchical.items()}
         values["reference.h_f1"] = totals[:, -2] * _H_F1_UNIT / totals[:, -1]
@@ -389,6 +394,16 @@ def _family_counts(
     nodes = [pair.sum(axis=1) for pair in (true_nodes & predicted_nodes, predicted_nodes, true_nodes)]
     by_document = (truth & predicted, predicted, truth, np.column_stack([*nodes, h_f1, np.ones(len(truth))]))
     return np.concatenate([np.add.reduceat(part[order], starts, axis=0, dtype=float) for part in by_document], axis=1)
+
+
+def _resampled_macro(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Macro F1 in each bootstrap sample: float64 [samples] from counts [samples, labels].
+
+    The mean is over the labels that the sample has, true or predicted. counted (bool [labels]): those that all
+    documents have; the others count as 0 in the measure itself, so their share scales the mean down alike.
+    """
+    present = (predicted + true > 0).sum(axis=1)
+    return _ratio(_scores(hits, predicted, true)["f1"].sum(axis=1), present) * counted.mean()
 
 
 def _scores(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> dict[str, np.ndarray]:
