@@ -231,8 +231,9 @@ def bootstrap_values(
         for level, columns in taxonomy.columns.items():
             micro = _scores(*(part[:, columns].sum(axis=1) for part in (hits, decided, support)))
             values |= {f"{level}.{name}_micro": value for name, value in micro.items()}
-            of_level = (part[:, columns] for part in (hits, decided, support))
-            values[f"{level}.f1_macro"] = _resampled_macro(*of_level, counted[columns])
+            values[f"{level}.f1_macro"] = _resampled_macro(
+                hits[:, columns], decided[:, columns], support[:, columns], counted[columns]
+            )
         hierarchical = _scores(nodes[:, 0], nodes[:, 1], nodes[:, 2])
         values |= {f"hierarchical.{name}_micro": value for name, value in hierarchical.items()}
         values["reference.h_f1"] = totals[:, -2] * _H_F1_UNIT / totals[:, -1]
