@@ -11,6 +11,7 @@ import itertools
 import re
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -241,8 +242,9 @@ class _Placed(io.RawIOBase):
         self._place += len(data)
         return len(data)
 
+    @abstractmethod
     def _read_at(self, place: int, length: int) -> bytes:
-        raise NotImplementedError
+        """The bytes at a place, at most `length`."""
 
 
 class _Window(_Placed):

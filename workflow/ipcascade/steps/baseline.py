@@ -5,24 +5,21 @@ from pathlib import Path
 
 from ..baseline import fit_and_score
 from ..config import Config, section_options
-from ..documents import SPLITS, Documents, write_scores
+from ..documents import SPLITS, write_scores
 from ..doors import provenance, read_parquet
-from ..taxonomy import Taxonomy
+from .labelled import add_documents, read_documents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files of this step."""
-    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
-    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    add_documents(parser)
     parser.add_argument("--val", type=Path, required=True, help="parquet file to write for val")
     parser.add_argument("--test", type=Path, required=True, help="parquet file to write for test")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
-    taxonomy = Taxonomy.read(args.taxonomy)
-    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    taxonomy, documents = read_documents(args)
     texts = read_parquet(args.corpus, ["text"])["text"].to_list()
     positions = {split: documents.positions(split) for split in SPLITS}
     scores = fit_and_score(

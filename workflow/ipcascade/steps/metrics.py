@@ -6,20 +6,18 @@ from pathlib import Path
 
 from ..config import Config, DecodingOptions, section_options
 from ..decoding import decode
-from ..documents import SPLITS, Documents, read_scores
+from ..documents import SPLITS, read_scores
 from ..doors import provenance, read_json, write_json
 from ..metrics import bootstrap_intervals, evaluate, per_label
-from ..taxonomy import Taxonomy
 from ..thresholds import Thresholds
+from .labelled import add_documents, read_documents
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files of this step."""
-    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
-    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    add_documents(parser)
     parser.add_argument("--split", choices=SPLITS, required=True, help="split that is measured")
     parser.add_argument("--scores", type=Path, required=True, help="scores of the split")
     parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json")
@@ -28,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
-    taxonomy, options = Taxonomy.read(args.taxonomy), config.evaluation
-    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    options = config.evaluation
+    taxonomy, documents = read_documents(args)
     ids, scores = read_scores(args.scores, taxonomy)
     positions = documents.at(ids, args.scores)
     truth = documents.truth[positions]

@@ -6,21 +6,19 @@ from pathlib import Path
 import torch
 
 from ..config import Config, section_options
-from ..documents import SPLITS, Documents, write_scores
+from ..documents import SPLITS, write_scores
 from ..doors import provenance
 from ..errors import UserError
 from ..model import LABELS, WEIGHTS, load_model, resolve_precision
 from ..progress import Progress
 from ..scoring import probabilities
-from ..taxonomy import Taxonomy
 from ..tokens import TokenCache
+from .labelled import add_documents, read_documents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files of this step."""
-    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
-    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    add_documents(parser)
     parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("--split", choices=SPLITS, required=True, help="split to score")
@@ -30,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
     torch.set_num_threads(args.threads)
-    taxonomy = Taxonomy.read(args.taxonomy)
-    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    taxonomy, documents = read_documents(args)
     cache = TokenCache.open(args.tokens, documents.ids)
     model, trained_on, _ = load_model(args.model)
     if trained_on.labels != taxonomy.labels:

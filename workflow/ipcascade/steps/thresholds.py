@@ -4,26 +4,23 @@ import argparse
 from pathlib import Path
 
 from ..config import Config, section_options
-from ..documents import Documents, read_scores
+from ..documents import read_scores
 from ..doors import provenance, write_json
 from ..errors import UserError
-from ..taxonomy import Taxonomy
 from ..thresholds import fit
+from .labelled import add_documents, read_documents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files of this step."""
-    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
-    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    add_documents(parser)
     parser.add_argument("--scores", type=Path, required=True, help="scores of the validation split")
     parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
-    taxonomy = Taxonomy.read(args.taxonomy)
-    documents = Documents.read(args.corpus, args.splits, taxonomy)
+    taxonomy, documents = read_documents(args)
     ids, scores = read_scores(args.scores, taxonomy)
     positions = documents.at(ids, args.scores)
     if (documents.split[positions] != "val").any():

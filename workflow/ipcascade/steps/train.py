@@ -10,25 +10,22 @@ import torch
 
 from ..config import Config, section_options
 from ..curve import check_select_by
-from ..documents import Documents
 from ..doors import dump_json, provenance, read_json, read_provenance, write_parquet
 from ..encoders import folder_checksum
 from ..fingerprint import module_fingerprint
 from ..model import new_model, prior_bias, resolve_precision, save_model
 from ..model_card import model_card
 from ..randomness import stream_seed
-from ..taxonomy import Taxonomy
 from ..tokens import TokenCache
 from ..training import Training, TrainingData
+from .labelled import add_documents, read_documents
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files of this step."""
-    parser.add_argument("--taxonomy", type=Path, required=True, help="label tree")
-    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
-    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    add_documents(parser)
     parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
     parser.add_argument("--encoder", type=Path, required=True, help="encoder folder")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints")
@@ -40,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
     torch.set_num_threads(args.threads)
-    options, taxonomy = config.training, Taxonomy.read(args.taxonomy)
+    options = config.training
+    taxonomy, documents = read_documents(args)
     check_select_by(options.select_by, taxonomy)
-    documents = Documents.read(args.corpus, args.splits, taxonomy)
     cache = TokenCache.open(args.tokens, documents.ids)
     data = TrainingData(cache, documents.truth, documents.positions("train"), documents.positions("val"))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
