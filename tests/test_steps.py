@@ -101,6 +101,13 @@ def test_new_texts_get_what_the_workflow_gives(files, results, taxonomy, tmp_pat
         ]
 
 
+def test_a_file_that_holds_no_thresholds_is_one_sentence(results, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+    arguments = ["predict", "--model", str(results / "model"), "--thresholds", str(results / "test.json")]
+    assert main([*arguments, "--texts", str(tmp_path / "new.csv"), "--predictions", str(tmp_path / "p")]) == 1
+    assert "test.json holds no fitted thresholds: it lacks 'facts'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

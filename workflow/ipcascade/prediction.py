@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 import torch
 
-from .config import DecodingOptions, ScoringOptions
+from .config import ScoringOptions
 from .decoding import decode
 from .errors import UserError
 from .model import load_model, resolve_precision
 from .progress import Progress
 from .scoring import probabilities
 from .taxonomy import Taxonomy
-from .thresholds import Thresholds
+from .thresholds import read_thresholds
 from .tokens import TokenCache, load_tokenizer
 
 
@@ -47,23 +47,22 @@ def read_texts(path: Path) -> pl.DataFrame:
 
 
 def predict(
-    texts: list[str], model_folder: Path, thresholds: dict, options: ScoringOptions
+    texts: list[str], model_folder: Path, thresholds_file: Path, options: ScoringOptions
 ) -> tuple[np.ndarray, np.ndarray, Taxonomy, int]:
-    """Label texts with a released model and the thresholds fitted for it (the contents of thresholds.json).
+    """Label texts with a released model and the thresholds fitted for it (a thresholds.json).
 
     Returns predicted (bool) and probabilities (float32), both [texts, labels], the label tree, and how many texts were
     cut off at the model's maximum length.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, taxonomy, treatment = load_model(model_folder)
+    thresholds, decoding = read_thresholds(thresholds_file, taxonomy)
     cache = TokenCache.of_texts(load_tokenizer(model_folder, treatment["max_length"]), texts)
     with Progress("prediction", len(texts), "texts") as progress:
         scores = probabilities(
             model.to(device), cache, np.arange(len(texts)), options.batch_size,
             resolve_precision(options.precision, device), progress.advance,
         )  # fmt: skip
-    fitted = Thresholds.from_json(thresholds, taxonomy)
-    decoding = DecodingOptions.model_validate(thresholds["decoding"])
     # A class brings its section along, also where the section alone would stay below its threshold.
-    predicted = taxonomy.close(decode(scores, fitted.values, taxonomy, decoding))
+    predicted = taxonomy.close(decode(scores, thresholds.values, taxonomy, decoding))
     return predicted, scores, taxonomy, cache.facts["truncated_documents"]

@@ -14,12 +14,14 @@ Every fit is exact by sorting once, O(n log n), where a grid would only come nea
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .config import DecodingOptions, FixedThresholds, PerLabelOptions, ThresholdOptions
 from .decoding import decode
+from .doors import read_json
 from .errors import UserError
 from .metrics import check_probabilities, counts_above, exact_mean, reference_h_f1
 from .randomness import stream
@@ -63,6 +65,17 @@ class Thresholds:
         return cls(
             np.array([values[code] for code in taxonomy.labels], dtype=np.float64), content["method"], content["facts"]
         )
+
+
+def read_thresholds(path: Path, taxonomy: Taxonomy) -> tuple[Thresholds, DecodingOptions]:
+    """A thresholds.json: the thresholds, and the decoding that they were fitted for and are to be applied with.
+
+    Raises UserError where the file is something else, or of another taxonomy.
+    """
+    content = read_json(path)
+    if missing := {"method", "thresholds", "facts", "decoding"} - content.keys():
+        raise UserError(f"{path} holds no fitted thresholds: it lacks {min(missing)!r}")
+    return Thresholds.from_json(content, taxonomy), DecodingOptions.model_validate(content["decoding"])
 
 
 def fit(

@@ -4,12 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from ..config import Config, DecodingOptions, section_options
+from ..config import Config, section_options
 from ..decoding import decode
 from ..documents import SPLITS, read_scores
-from ..doors import provenance, read_json, write_json
+from ..doors import provenance, write_json
 from ..metrics import bootstrap_intervals, evaluate, per_label
-from ..thresholds import Thresholds
+from ..thresholds import read_thresholds
 from .labelled import add_documents, read_documents
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     ids, scores = read_scores(args.scores, taxonomy)
     positions = documents.at(ids, args.scores)
     truth = documents.truth[positions]
-    fitted = read_json(args.thresholds)
-    thresholds = Thresholds.from_json(fitted, taxonomy)
-    predicted = decode(scores, thresholds.values, taxonomy, DecodingOptions.model_validate(fitted["decoding"]))
+    thresholds, decoding = read_thresholds(args.thresholds, taxonomy)
+    predicted = decode(scores, thresholds.values, taxonomy, decoding)
     measures = evaluate(truth, predicted, scores, taxonomy)
     intervals = bootstrap_intervals(
         truth, predicted, documents.groups[positions], taxonomy, options.bootstrap, options.confidence, config.seed
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         "split": args.split,
         "documents": len(ids),
         "thresholds": thresholds.method,
-        "decoding": fitted["decoding"],
+        "decoding": decoding.model_dump(mode="json"),
         "measures": measures,
         "intervals": intervals,
         "interval_confidence": options.confidence,

@@ -8,7 +8,7 @@ import polars as pl
 import torch
 
 from ..config import Config, section_options
-from ..doors import provenance, read_json, write_parquet
+from ..doors import provenance, write_parquet
 from ..model import WEIGHTS
 from ..prediction import predict, read_texts
 
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     torch.set_num_threads(args.threads)
     table = read_texts(args.texts)
     predicted, scores, taxonomy, cut = predict(
-        table["text"].to_list(), args.model, read_json(args.thresholds), config.scoring
+        table["text"].to_list(), args.model, args.thresholds, config.scoring
     )  # fmt: skip
     labels = {
         f"predicted_{level}": pl.Series(
