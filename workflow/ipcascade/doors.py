@@ -54,6 +54,14 @@ def file_checksum(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+def folder_checksum(folder: Path) -> str:
+    """SHA-256 over the names and contents of all files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
+        digest.update(f"{path.name} {file_checksum(path)}\n".encode())
+    return digest.hexdigest()
+
+
 def provenance(options: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
     """What a step's outputs are made of; `inputs` maps a role ("corpus") to the file that filled it."""
     return {

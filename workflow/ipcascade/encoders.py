@@ -4,24 +4,32 @@ Every later step reads that folder and nothing else, so jobs need no internet an
 PyTorch pickle (SciBERT's do) are read with `weights_only=True` here, and only here, and laid down as safetensors.
 """
 
-import hashlib
 import importlib.util
 import json
+import logging
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from .config import EncoderOptions
 from .doors import file_checksum
 from .errors import UserError
+from .hub import fetch
 
+log = logging.getLogger(__name__)
 WEIGHTS = "model.safetensors"
 PICKLED_WEIGHTS = "pytorch_model.bin"
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+# Each of these sets of files makes a tokenizer.
+TOKENIZERS = ((TOKENIZER,), ("vocab.txt",), ("vocab.json", "merges.txt"))
 COMPANIONS = (
-    "config.json",
-    "tokenizer.json",
+    CONFIG,
+    TOKENIZER,
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "vocab.json",
     "merges.txt",
@@ -31,10 +39,12 @@ COMPANIONS = (
 def lay_down(options: EncoderOptions, target: Path) -> dict[str, Any]:
     """Copy the encoder that `options` name into the new folder `target`; return what it is.
 
-    Raises UserError where it cannot be found or fetched, where a file is missing, or where the checksum differs.
+    The facts: `name` and `revision` as given (a local folder has no revision); `weights` and `sha256`, the weights file
+    that was found and its SHA-256; and `files`, the SHA-256 of each file laid down.
+    Raises UserError where it cannot be found or fetched, where a file is missing, or where a checksum differs.
     """
     folder = locate(options)
-    weights = _checked_weights(folder, options)
+    weights, checksum = _checked_weights(folder, options)
     target.mkdir(parents=True)
     for name in COMPANIONS:
         if (folder / name).is_file():
@@ -43,9 +53,16 @@ def lay_down(options: EncoderOptions, target: Path) -> dict[str, Any]:
         shutil.copyfile(weights, target / WEIGHTS)
     else:
         _convert(weights, target / WEIGHTS)
-    if not (target / "tokenizer.json").is_file():
+    if not (target / TOKENIZER).is_file():
         _complete_tokenizer(target)
-    return {"name": options.name, "revision": options.revision, "sha256": file_checksum(weights)}
+    _check_tokenizer(target / TOKENIZER, folder)
+    return {
+        "name": options.name,
+        "revision": None if folder == _local(options.name) else options.revision,
+        "weights": weights.name,
+        "sha256": checksum,
+        "files": {path.name: file_checksum(path) for path in sorted(target.iterdir())},
+    }
 
 
 def locate(options: EncoderOptions) -> Path:
@@ -53,19 +70,15 @@ def locate(options: EncoderOptions) -> Path:
     name = options.name
     if name.startswith("package:"):
         return _package_folder(name.removeprefix("package:"))
-    if Path(name).is_dir():
-        return Path(name)
+    if _local(name).is_dir():
+        return _local(name)
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
-        raise UserError(f"encoder.name: the folder {name} does not exist")
-    return _fetch(name, options.revision)
+        raise UserError(f"encoder.name: the folder {name} does not exist, and a hub id is OWNER/NAME")
+    return fetch(name, options.revision, _needed)
 
 
-def folder_checksum(folder: Path) -> str:
-    """SHA-256 over the names and contents of all files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")):
-        digest.update(f"{path.name} {file_checksum(path)}\n".encode())
-    return digest.hexdigest()
+def _local(name: str) -> Path:
+    return Path(name).expanduser()
 
 
 def _package_folder(place: str) -> Path:
@@ -79,46 +92,62 @@ def _package_folder(place: str) -> Path:
     return folder
 
 
-def _fetch(name: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _needed(names: Collection[str]) -> list[str]:
+    """Which of an encoder's files to take, the weights last: safetensors where there are any, no other framework's.
 
-    if revision is None:
-        raise UserError(
-            f"encoder.revision: a hub id ({name}) needs the commit to fetch, so that every run gets the same"
-        )
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*COMPANIONS, WEIGHTS]))
-        if not (folder / WEIGHTS).exists():
-            snapshot_download(name, revision=revision, allow_patterns=[PICKLED_WEIGHTS])
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"encoder.name: {name} at revision {revision} could not be fetched from the hub ({type(error).__name__}); "
-            "fetch it where there is internet, or give a local folder"
-        ) from error
-    return folder
-
-
-def _checked_weights(folder: Path, options: EncoderOptions) -> Path:
-    try:
-        described = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"encoder.name: {folder} is not an encoder folder: it has no config.json") from None
-    except ValueError:
-        raise UserError(f"encoder.name: {folder}/config.json is not valid JSON") from None
-    if "model_type" not in described:
-        raise UserError(f"encoder.name: {folder}/config.json names no model_type, so it is no transformers encoder")
-    weights = next((folder / name for name in (WEIGHTS, PICKLED_WEIGHTS) if (folder / name).is_file()), None)
+    Raises LookupError saying what is lacking.
+    """
+    if CONFIG not in names:
+        raise LookupError(f"no {CONFIG}")
+    if not any(set(files) <= set(names) for files in TOKENIZERS):
+        raise LookupError(f"no tokenizer ({', '.join(' and '.join(files) for files in TOKENIZERS)})")
+    weights = next((name for name in (WEIGHTS, PICKLED_WEIGHTS) if name in names), None)
     if weights is None:
-        raise UserError(f"encoder.name: {folder} has no weights ({WEIGHTS} or {PICKLED_WEIGHTS})")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "vocab.json")):
-        raise UserError(f"encoder.name: {folder} has no tokenizer (tokenizer.json, vocab.txt or vocab.json)")
-    if options.sha256 is not None and file_checksum(weights) != options.sha256:
+        raise LookupError(f"no weights ({WEIGHTS} or {PICKLED_WEIGHTS})")
+    return [*(name for name in COMPANIONS if name in names), weights]
+
+
+def _checked_weights(folder: Path, options: EncoderOptions) -> tuple[Path, str]:
+    """The weights file of an encoder folder, and its SHA-256."""
+    try:
+        weights = folder / _needed([path.name for path in folder.iterdir() if path.is_file()])[-1]
+        described = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except LookupError as lack:
+        raise UserError(f"encoder.name: {folder} is not an encoder folder: it has {lack}") from None
+    except ValueError:
+        raise UserError(f"encoder.name: {folder}/{CONFIG} is not valid JSON") from None
+    if not isinstance(described, dict) or "model_type" not in described:
+        raise UserError(f"encoder.name: {folder}/{CONFIG} names no model_type, so it is no transformers encoder")
+    checksum = file_checksum(weights)
+    if options.sha256 is not None and checksum != options.sha256:
         raise UserError(
-            f"encoder.sha256: {weights} has the SHA-256 {file_checksum(weights)}, not {options.sha256}; "
+            f"encoder.sha256: {weights} has the SHA-256 {checksum}, not {options.sha256}; "
             "the download is broken or these are other weights"
         )
-    return weights
+    if weights.name == WEIGHTS:
+        _check_whole(weights)
+    return weights, checksum
+
+
+def _check_whole(weights: Path) -> None:
+    """Raise UserError where a safetensors file is cut off, or a Git LFS pointer: better here than in a GPU job."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, "numpy"):
+            pass
+    except SafetensorError as error:
+        raise UserError(f"encoder.name: {weights} is no whole safetensors file: {error}") from error
+
+
+def _check_tokenizer(path: Path, folder: Path) -> None:
+    """Raise UserError where a tokenizer.json, which came from `folder`, cannot be read."""
+    from tokenizers import Tokenizer
+
+    try:
+        Tokenizer.from_file(str(path))
+    except Exception as error:  # its only kind
+        raise UserError(f"encoder.name: the {TOKENIZER} of {folder} cannot be read: {error}") from error
 
 
 def _convert(pickled: Path, target: Path) -> None:
@@ -128,10 +157,15 @@ def _convert(pickled: Path, target: Path) -> None:
 
     try:
         state = torch.load(pickled, map_location="cpu", weights_only=True)
+        # Weights that share storage (tied embeddings) are laid down as copies, which safetensors requires.
+        tensors = {name: tensor.clone() for name, tensor in state.items()}
     except Exception as error:  # torch raises many kinds here; all mean the same to a user
-        raise UserError(f"encoder.name: the weights {pickled} cannot be read safely: {error}") from error
-    # Weights that share storage (tied embeddings) are laid down as copies, which safetensors requires.
-    save_tensors(target, {name: tensor.clone() for name, tensor in state.items()})
+        log.debug("", exc_info=True)
+        raise UserError(
+            f"encoder.name: the weights {pickled} cannot be read safely ({type(error).__name__}): they are cut off, no "
+            "PyTorch weights, or hold code"
+        ) from error
+    save_tensors(target, tensors)
 
 
 def _complete_tokenizer(folder: Path) -> None:
@@ -140,7 +174,7 @@ def _complete_tokenizer(folder: Path) -> None:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+        tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
     except (OSError, ValueError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"encoder.name: no fast tokenizer can be made from the vocabulary: {reason}") from error

@@ -31,11 +31,16 @@ def load_tokenizer(folder: Path, max_length: int) -> Any:
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    # Without these transformers looks for the folder's name on the hub, or makes a tokenizer that knows no word.
+    for name in ("config.json", "tokenizer.json"):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} has no {name}; delete the folder and make it again")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} has no usable tokenizer: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # transformers raises many kinds for a broken file; all mean the same to a user
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"{folder} has no usable tokenizer ({reason}); delete the folder and make it again") from error
     if not tokenizer.is_fast:
         raise UserError(f"{folder} has only a slow tokenizer; the token cache needs one with a tokenizer.json")
     positions = getattr(config, "max_position_embeddings", None)

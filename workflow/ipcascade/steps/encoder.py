@@ -8,8 +8,11 @@ from pathlib import Path
 from ..config import Config, section_options
 from ..doors import write_json
 from ..encoders import lay_down
+from ..errors import UserError
+from ..hub import NotFetchedError
 
 log = logging.getLogger(__name__)
+FACTS = "encoder.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +26,14 @@ def run(args: argparse.Namespace, config: Config) -> None:
     shutil.rmtree(part, ignore_errors=True)
     try:
         facts = lay_down(config.encoder, part)
-        write_json(part / "encoder.json", facts, {"options": section_options(config, "encoder")})
+        write_json(part / FACTS, facts, {"options": section_options(config, "encoder")})
         shutil.rmtree(args.folder, ignore_errors=True)
         part.replace(args.folder)
+    except NotFetchedError as error:
+        raise UserError(
+            f"{error}; run `snakemake --profile PROFILE {args.folder / FACTS}` on a node with internet, or give a "
+            "local folder in encoder.name"
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     log.info("encoder %s, weights sha256 %s", facts["name"], facts["sha256"])

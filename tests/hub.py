@@ -1,0 +1,158 @@
+"""A small Hugging Face hub on this machine: what `ipcascade encoder` asks of the real one, and its accidents.
+
+It answers for one repository at a commit: its metadata, and its files, small ones itself and large ones (Git LFS) by a
+redirect to another host, as the real hub does. `content` is what it declares; other fields make it serve otherwise.
+"""
+
+import hashlib
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+LFS_ENDINGS = (".safetensors", ".bin", ".h5", ".msgpack")
+POINTER_SIZE = 135  # of Git LFS; any number will do
+
+
+@dataclass
+class FakeHub:
+    """One repository at one commit; every other repository and revision is unknown."""
+
+    name: str
+    commit: str
+    content: Mapping[str, bytes]
+    served: dict[str, bytes] = field(default_factory=dict)
+    """Bytes to serve in place of those declared."""
+    cut_off: dict[str, int] = field(default_factory=dict)
+    """The connection breaks off before this byte of a file, however often it is asked for."""
+    breaks_once: dict[str, int] = field(default_factory=dict)
+    """The connection breaks off before this byte of a file, the first time."""
+    status: int | None = None
+    """Answer every request with this status."""
+    gated: bool = False
+    """Files are for those who have accepted the repository's terms; its metadata are for all."""
+    asked: list[str] = field(default_factory=list)
+    """Method and path of every request."""
+    url: str = ""
+    broke_off: threading.Event = field(default_factory=threading.Event)
+    """Set when a connection has been broken off."""
+
+    def downloaded(self) -> Counter[str]:
+        """How often each file's bytes were asked for."""
+        return Counter(path.rsplit("/", 1)[-1] for path in self.asked if re.match("GET /(files|.+/resolve)/", path))
+
+    @contextmanager
+    def running(self) -> Iterator["FakeHub"]:
+        """Serve on a free port until the block ends."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def git_blob_hash(content: bytes) -> str:
+    """What Git, and so the hub, calls a file that is not in LFS."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _sibling(name: str, content: bytes) -> dict[str, Any]:
+    declared = {"rfilename": name, "size": len(content), "blobId": git_blob_hash(content)}
+    if name.endswith(LFS_ENDINGS):
+        digest = hashlib.sha256(content).hexdigest()
+        declared["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": POINTER_SIZE}
+    return declared
+
+
+def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+        def do_HEAD(self) -> None:
+            self._answer()
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def _answer(self) -> None:
+            hub.asked.append(f"{self.command} {self.path}")
+            path = self.path.split("?")[0]
+            if hub.status is not None:
+                self._refuse(hub.status)
+            elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path):
+                self._described(*found.groups())
+            elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+                self._resolved(*found.groups())
+            elif found := re.fullmatch(r"/files/(.+)", path):
+                self._file(found[1])
+            else:
+                self._refuse(404)
+
+        def _known(self, name: str, revision: str) -> bool:
+            if name != hub.name:  # the hub does not say whether a repository is absent or private
+                self._refuse(401, "RepoNotFound")
+            elif revision != hub.commit:
+                self._refuse(404, "RevisionNotFound")
+            return (name, revision) == (hub.name, hub.commit)
+
+        def _described(self, name: str, revision: str) -> None:
+            if self._known(name, revision):
+                siblings = [_sibling(file, content) for file, content in hub.content.items()]
+                body = json.dumps({"id": name, "sha": revision, "siblings": siblings}).encode()
+                self._send(200, body, {"Content-Type": "application/json"})
+
+        def _resolved(self, name: str, revision: str, file: str) -> None:
+            if not self._known(name, revision):
+                return
+            if hub.gated:
+                self._refuse(403, "GatedRepo")
+                return
+            declared = _sibling(file, hub.content[file])
+            headers = {"X-Repo-Commit": revision}
+            if "lfs" not in declared and self.command == "GET":
+                self._file(file)
+            elif "lfs" not in declared:
+                self._send(200, hub.content[file], {**headers, "ETag": f'"{declared["blobId"]}"'})
+            else:
+                elsewhere = hub.url.replace("127.0.0.1", "localhost")
+                linked = {"X-Linked-Etag": f'"{declared["lfs"]["sha256"]}"', "X-Linked-Size": str(declared["size"])}
+                self._send(302, b"", {**headers, **linked, "Location": f"{elsewhere}/files/{file}"})
+
+        def _file(self, file: str) -> None:
+            content = hub.served.get(file, hub.content[file])
+            asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            start = int(asked[1]) if asked else 0
+            headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if asked else {}
+            end = hub.breaks_once.pop(file, hub.cut_off.get(file, len(content)))
+            self._send(206 if asked else 200, content[start:], headers, content[start:end])
+            if end < len(content):
+                self.close_connection = True
+                hub.broke_off.set()
+
+        def _refuse(self, status: int, code: str | None = None) -> None:
+            self._send(status, b"{}", {"X-Error-Code": code} if code else {})
+
+        def _send(self, status: int, body: bytes, headers: Mapping[str, str], sent: bytes | None = None) -> None:
+            """Announce `body`; send `sent` of it where given."""
+            self.send_response(status)
+            for key, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(key, value)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body if sent is None else sent)
+                self.wfile.flush()
+
+    return Handler
