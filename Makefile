@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format install schema pins report
+.PHONY: demo test test-slurm check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -12,6 +12,10 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on
 
 test: $(INSTALLED)  ## all tests
 	$(BIN)/python -m pytest
+
+test-slurm: $(INSTALLED)  ## the workflow on a real Slurm, set up for it on this machine (root, Debian or Ubuntu)
+	bash tests/slurm/install
+	$(BIN)/python -m pytest -m slurm
 
 check: $(INSTALLED)  ## lint, format, types; of the workflow too
 	$(BIN)/ruff check .

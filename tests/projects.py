@@ -1,4 +1,4 @@
-"""A copy of the workflow that a test may run and edit, with a small synthetic delivery and the tiny encoder."""
+"""Copies of the workflow that a test may run and edit, with a small synthetic delivery and the tiny encoder."""
 
 import os
 import re
@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from support import REPOSITORY
@@ -71,17 +70,3 @@ def copy_of_project(folder: Path, encoder: Path) -> Project:
     project = Project(folder)
     project.configure()
     return project
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory, encoder_folder) -> Project:
-    """A project whose whole chain has run once. Tests that change it leave it as they found it."""
-    project = copy_of_project(tmp_path_factory.mktemp("project"), encoder_folder)
-    project.run("all", "baseline")
-    return project
-
-
-@pytest.fixture
-def fresh(tmp_path, encoder_folder) -> Project:
-    """A project in which nothing has run."""
-    return copy_of_project(tmp_path, encoder_folder)

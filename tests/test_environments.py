@@ -21,7 +21,7 @@ def test_conda_environment_has_the_same_pins():
 
 
 def test_every_dependency_is_pinned_within_its_bounds_and_has_a_reason():
-    text = (REPOSITORY / "pyproject.toml").read_text()
+    text = (REPOSITORY / "pyproject.toml").read_text().partition("[tool.")[0]
     declared = re.findall(r'^  "([^"]+)",(.*)$', text, flags=re.MULTILINE)
     assert len(declared) > 15
     for line, reason in declared:

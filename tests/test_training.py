@@ -1,6 +1,7 @@
 """Training: the loss against a literal one, learning, and resuming after SIGKILL to the same bytes."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from safetensors import safe_open
 
 from ipcascade.cli import main
-from ipcascade.config import TrainingOptions
+from ipcascade.config import TrainingOptions, load, section_options
 from ipcascade.model import new_model
 from ipcascade.training import Loss, Training
 
@@ -22,6 +23,8 @@ OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
     "attention_dropout": 0.1, "precision": "fp32",
 }  # fmt: skip
+
+ALL_OPTIONS = section_options(load({"training": OPTIONS}), "seed", "training")
 
 
 def arguments(files, folder: Path, **options) -> list[str]:
@@ -59,6 +62,10 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(files, trained,
     assert main(other) == 0
     weights = (tmp_path / "other/model/model.safetensors").read_bytes()
     assert weights != (trained / "model/model.safetensors").read_bytes()
+
+
+def json_of(path: Path) -> dict:
+    return json.loads(path.read_text())
 
 
 def step_of(checkpoint: Path) -> int:
@@ -125,6 +132,25 @@ def test_a_checkpoint_put_in_the_wrong_place_is_refused(files, trained, tmp_path
     (own / "checkpoint.safetensors").write_bytes(b"broken")
     assert main(command) == 1
     assert "is not a readable checkpoint" in capsys.readouterr().err
+
+
+def test_what_an_unused_checkpoint_differs_in_is_said(files, trained, tmp_path):
+    command = arguments(files, tmp_path, epochs=1, dropout=0.2)
+    (old,) = (p for p in (trained / "checkpoints").iterdir() if json_of(p / "manifest.json")["options"] == ALL_OPTIONS)
+    shutil.copytree(old, tmp_path / "checkpoints/old")
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    expected = (
+        f"{tmp_path}/checkpoints/old/checkpoint.safetensors is not used: it was made with other "
+        "options.training.dropout 0.1, now 0.2; options.training.epochs 6, now 1"
+    )
+    assert expected in (tmp_path / "log").read_text()
+    manifest = json_of(tmp_path / "checkpoints/old/manifest.json")
+    manifest["code"], manifest["inputs"]["corpus"] = "changed", "changed"
+    (tmp_path / "checkpoints/old/manifest.json").write_text(json.dumps(manifest))
+    assert main([*arguments(files, tmp_path), "--log", str(tmp_path / "log")]) == 0
+    log = (tmp_path / "log").read_text()
+    assert "old/checkpoint.safetensors is not used: it was made with other code; inputs.corpus" in log
+    assert "resuming" not in log
 
 
 def test_early_stopping_ends_after_epochs_without_a_better_one(files, tmp_path):
@@ -235,3 +261,63 @@ def test_gradients_that_always_overflow_fp16_are_one_sentence(files, tmp_path, m
     assert main(arguments(files, tmp_path)) == 1
     assert "gradients overflow fp16 at every step" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
+
+
+def test_a_training_that_runs_out_of_time_resumes_to_the_same_bytes(files, trained, tmp_path, monkeypatch, capsys):
+    """Allocations too short for the training: each saves, says so and exits 1, and the last one finishes."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    steps = Training._step
+
+    def slow(self, batch):
+        time.sleep(0.01)
+        return steps(self, batch)
+
+    monkeypatch.setattr(Training, "_step", slow)
+    codes = []
+    while not codes or (codes[-1] == 1 and len(codes) < 20):
+        codes.append(main([*arguments(files, tmp_path), "--time-limit", str(2.5 / 60), "--log", str(tmp_path / "log")]))
+        if codes[-1] == 1:
+            assert "the time limit is near: stopped after step" in capsys.readouterr().err
+            assert not (tmp_path / "model").exists()
+    assert codes[-1] == 0 and len(codes) > 2
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+
+
+def test_the_time_limit_counts_only_in_a_slurm_job(files, tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert main([*arguments(files, tmp_path, epochs=1), "--time-limit", "0.0001"]) == 0
+
+
+def test_sigterm_saves_the_step_that_was_done(files, trained, tmp_path):
+    """Without a periodic checkpoint: only the warning before the kill makes one, wherever it comes."""
+    command = [sys.executable, "-m", "ipcascade", *arguments(files, tmp_path), "--log", str(tmp_path / "log")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("checkpoints/*/best-epoch-1.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
+    step = step_of(checkpoint)
+    assert f"told to stop (SIGTERM): a checkpoint of step {step} is saved in" in (tmp_path / "log").read_text()
+    assert 70 <= step < 420
+    assert main([*arguments(files, tmp_path), "--log", str(tmp_path / "log")]) == 0
+    assert f"resuming at step {step} of 420" in (tmp_path / "log").read_text()
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+
+
+def test_a_signal_during_validation_saves_the_epoch_that_was_trained(files, trained, tmp_path, monkeypatch):
+    def told_while_scoring(model, cache, documents, batch_size, precision, advance):
+        signal.raise_signal(signal.SIGTERM)
+        advance(1)
+        raise AssertionError("went on after the signal")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ipcascade.training.probabilities", told_while_scoring)
+        with pytest.raises(SystemExit) as left:
+            main(arguments(files, tmp_path))
+    assert left.value.code == 128 + signal.SIGTERM
+    assert step_of(next(tmp_path.glob("checkpoints/*/checkpoint.safetensors"))) == 70
+    assert main(arguments(files, tmp_path)) == 0
+    assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()

@@ -36,16 +36,22 @@ def submissions(output: str) -> dict[str, str]:
             "run_uuid": "id", "slurm_logfile": "log", "comment_str": name[1], "account": "",
             "partition": f"-p {resources['slurm_partition']}", "workdir": ".",
         }  # fmt: skip
-        job = SimpleNamespace(resources=resources, threads=1, name=name[1])
+        threads = re.search(r"^    threads: (\d+)$", block, flags=re.MULTILINE)
+        job = SimpleNamespace(resources=resources, threads=int(threads[1]) if threads else 1, name=name[1])
         commands[name[1]] = get_submit_command(job, parameters) + set_gres_string(job)
     return commands
 
 
+def planned(project, profile: str, *arguments: str) -> dict[str, str]:
+    """What a dry run of everything would submit."""
+    (project.folder / "new.csv").write_text("document_id,text\n1,a\n")
+    arguments = ["--profile", profile, "--configfile", "mine.yaml", "--dry-run", *arguments, "--", "all", "baseline"]
+    return submissions(project.snakemake(*arguments).stdout)
+
+
 def test_exactly_the_gpu_rules_ask_stanage_for_a_gpu(fresh):
-    (fresh.folder / "new.csv").write_text("document_id,text\n1,a\n")
     fresh.configure(prediction={"inputs": {"new": "new.csv"}})
-    arguments = ["--profile", "profiles/stanage", "--configfile", "mine.yaml", "--dry-run", "--", "all", "baseline"]
-    commands = submissions(fresh.snakemake(*arguments).stdout)
+    commands = planned(fresh, "profiles/stanage")
     assert commands.keys() >= {
         *GPU_RULES,
         "corpus",
@@ -62,7 +68,67 @@ def test_exactly_the_gpu_rules_ask_stanage_for_a_gpu(fresh):
         if rule not in GPU_RULES:
             assert "gpu" not in command, command
         assert "--gpus" not in command
-        assert re.search(r"-t \d+", command) and re.search(r"--mem \d+", command), command
+        minutes, memory = (int(re.search(rf"{flag} (\d+)", command)[1]) for flag in ("-t", "--mem"))
+        # The longest wall time and a GPU's fair share of a node.
+        assert minutes <= 96 * 60 and memory <= 82_000, command
+
+
+def test_an_h100_is_one_line(fresh):
+    profile = fresh.folder / "profiles/stanage/config.yaml"
+    changed = profile.read_text().replace("    slurm_partition: gpu ", "    slurm_partition: gpu-h100 ")
+    assert len(set(changed.splitlines()) - set(profile.read_text().splitlines())) == 1
+    profile.write_text(changed)
+    fresh.configure(prediction={"inputs": {"new": "new.csv"}})
+    commands = planned(fresh, "profiles/stanage")
+    for rule in GPU_RULES:
+        assert "-p gpu-h100 " in commands[rule] and "--qos=gpu" in commands[rule] and "--gres=gpu:1" in commands[rule]
+
+
+def test_training_asks_for_as_many_gpus_as_it_has_devices(fresh):
+    fresh.configure(training={"devices": 4, "batch_size": 32})
+    commands = planned(fresh, "profiles/stanage", "--cores", "96")  # without which a dry run counts on a single core
+    assert "--gres=gpu:4" in commands["train"] and "--cpus-per-task=48" in commands["train"]
+    assert "--gres=gpu:1" in commands["score"]
+
+
+def edited(template: str, **values: str) -> str:
+    """The template with some lines of its `train` resources uncommented and set."""
+    for key, value in values.items():
+        template, count = re.subn(rf"^    #? ?{key}: .*$", f"    {key}: {value}", template, count=1, flags=re.MULTILINE)
+        assert count == 1, key
+    return template
+
+
+@pytest.mark.parametrize(
+    ("values", "asks"),
+    [
+        ({}, {"-p gpu", "--gres=gpu:1"}),
+        ({"slurm_partition": "a100", "qos": "short"}, {"-p a100", "--qos=short", "--gres=gpu:1"}),
+        ({"gres": '"gpu:a100:1"'}, {"--gres=gpu:a100:1"}),
+    ],
+)
+def test_another_cluster_is_one_edited_file(fresh, values, asks):
+    profile = fresh.folder / "profiles/slurm/config.yaml"
+    profile.write_text(edited(profile.read_text(), **values))
+    commands = planned(fresh, "profiles/slurm")
+    assert all(ask in commands["train"] and ask in commands["score"] for ask in asks), commands["train"]
+    assert "-p cpu" in commands["corpus"] and "gpu" not in commands["corpus"]
+
+
+def test_another_cluster_may_count_gpus_and_need_an_account(fresh):
+    profile = fresh.folder / "profiles/slurm/config.yaml"
+    text = re.sub(
+        r"^    # gres: \"\"\n    # gpu: 1$", '    gres: ""\n    gpu: 1', profile.read_text(), flags=re.MULTILINE
+    )
+    text = text.replace("slurm-no-account: true\n", "").replace("  # slurm_account", "  slurm_account")
+    assert text.count("gpu: 1\n") == 1 and "no-account" not in text
+    profile.write_text(text)
+    output = fresh.snakemake(
+        "--profile", "profiles/slurm", "--configfile", "mine.yaml", "--dry-run", "--", "results/scores/val.parquet"
+    ).stdout
+    commands = submissions(output)
+    assert "--gpus=1" in commands["train"] and "--gres" not in commands["train"]
+    assert output.count("slurm_account=my_project") >= len(commands)
 
 
 def test_light_rules_and_downloads_stay_on_the_login_node():
@@ -73,12 +139,8 @@ def test_light_rules_and_downloads_stay_on_the_login_node():
     assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder", "table1", "table2"}
 
 
-def test_no_profile_hides_the_others_and_wall_times_fit_stanage():
+def test_no_profile_hides_the_others():
     assert not (REPOSITORY / "profiles/default").exists(), "Snakemake would load it by itself"
-    profile = yaml.safe_load((REPOSITORY / "profiles/stanage/config.yaml").read_text())
-    times = [resources["runtime"] for resources in profile["set-resources"].values()]
-    assert max(times) <= 96 * 60
-    assert set(profile["set-resources"]) == GPU_RULES
 
 
 def test_demo_profile_names_its_own_config():

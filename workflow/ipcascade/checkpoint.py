@@ -1,12 +1,14 @@
 """The memory of a training run: safetensors files with everything that resuming needs, replaced atomically.
 
 They stand in a folder that no rule declares (a declared output is deleted when its job fails), named after a
-fingerprint of options, inputs and code. `checkpoint.safetensors` holds weights, optimizer and facts; the weights of
-the best epoch stand beside it in a file of their own, since they change seldom.
+fingerprint of options, inputs and code, which `manifest.json` there spells out. `checkpoint.safetensors` holds weights,
+optimizer and facts; the weights of the best epoch stand beside it in a file of their own, since they change seldom.
 """
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,54 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from .doors import dump_json, written_whole
 from .errors import UserError
 from .tensors import save_tensors
 
 NAME = "checkpoint.safetensors"
+MANIFEST = "manifest.json"
+
+
+def folder_for(root: Path, belongs_to: Mapping[str, Any]) -> tuple[Path, str]:
+    """The folder below `root` for checkpoints of a training, made with its manifest; and the training's fingerprint.
+
+    belongs_to: JSON-able facts (options, input checksums, code) that, where one differs, make it another training.
+    """
+    fingerprint = hashlib.sha256(dump_json(belongs_to).encode()).hexdigest()
+    folder = root / fingerprint[:16]
+    with written_whole(folder / MANIFEST) as temporary:
+        temporary.write_text(dump_json(belongs_to), encoding="utf-8")
+    return folder, fingerprint
+
+
+def unused(root: Path, folder: Path) -> list[str]:
+    """For each other folder with a checkpoint below `root` a sentence on why it is not used for `folder`'s training."""
+    own = _flat(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+    sentences = []
+    for path in sorted(root.glob(f"*/{NAME}")):
+        if path.parent == folder:
+            continue
+        try:
+            other = _flat(json.loads((path.parent / MANIFEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            sentences.append(f"{path} is not used: it has no readable {MANIFEST}")
+            continue
+        different = [key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key)]
+        told = [
+            f"{key} {other.get(key)}, now {own.get(key)}" if key.startswith("options.") else key for key in different
+        ]
+        sentences.append(f"{path} is not used: it was made with other {'; '.join(told)}")
+    return sentences
+
+
+def _flat(facts: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(facts, dict):
+        return {prefix: facts}
+    return {
+        name: value
+        for key, inner in facts.items()
+        for name, value in _flat(inner, f"{prefix}.{key}" if prefix else key).items()
+    }
 
 
 def save(

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,8 @@ STEPS = {
     "schema": "write the JSON schema of the config",
     "summary": "print the headline numbers and where the results stand",
 }
+# The only step that may ask the network for anything; all others run where there is none.
+FETCHING_STEP = "encoder"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -46,6 +49,10 @@ THREAD_VARIABLES = (
 )
 
 log = logging.getLogger("ipcascade")
+# Which of a training's processes this is; 0 also where there is only one.
+RANK = int(os.environ.get("RANK", "0"))
+# Mostly all ranks fail for the same reason. The first one says it, and the others are ended within this time.
+SECONDS_TO_BE_SILENT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     step = words[0] if words else None
     threads = argparse.ArgumentParser(add_help=False)
     threads.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all cores)")
-    _use_threads(threads.parse_known_args(words)[0].threads)
+    _use_threads(_threads_of_rank(threads.parse_known_args(words)[0].threads))
+    if step != FETCHING_STEP:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     module = importlib.import_module(f".steps.{step}", __package__) if step in STEPS else None
     parser = argparse.ArgumentParser(prog="ipcascade", description="From PATSTAT to a trained patent classifier.")
     parser.add_argument("--version", action="version", version=f"ipcascade {__version__}")
@@ -69,12 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             of_step.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
     parsed = parser.parse_args(words)
     assert module is not None
+    parsed.words = words
+    parsed.threads = _threads_of_rank(parsed.threads)
     # A job that is cancelled or out of time gets SIGTERM: leave no temporary file behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         _log_to(parsed.log)
         module.run(parsed, parse_options(parsed.options))
     except UserError as error:
+        if RANK:
+            time.sleep(SECONDS_TO_BE_SILENT)
         log.error("ipcascade %s: %s", step, error)
         return 1
     except OSError as error:
@@ -98,6 +111,11 @@ def _positive(text: str) -> int:
     return number
 
 
+def _threads_of_rank(threads: int) -> int:
+    """The share of a job's threads of one of the processes that `launch_ranks` started."""
+    return max(1, threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
 def _use_threads(threads: int) -> None:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
@@ -114,13 +132,19 @@ def _log_to(path: Path | None) -> None:
     for handler in log.handlers[:]:
         log.removeHandler(handler)
     screen = logging.StreamHandler(sys.stderr)
-    screen.setLevel(logging.INFO)
+    # Of several ranks the first speaks for all; of the others only errors are heard.
+    screen.setLevel(logging.INFO if RANK == 0 else logging.ERROR)
+    if RANK:
+        screen.setFormatter(logging.Formatter(f"rank {RANK}: %(message)s"))
     if sys.stderr.isatty():
         screen.addFilter(lambda record: not record.name.endswith(".progress"))
     log.addHandler(screen)
-    if path is not None:
+    if path is not None and RANK == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(path, mode="w", encoding="utf-8")
+        if "RANK" not in os.environ:
+            path.write_bytes(b"")
+        # Appended to, since the process that launched ranks has it open too.
+        file = logging.FileHandler(path, mode="a", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         log.addHandler(file)
 

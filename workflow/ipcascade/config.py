@@ -101,7 +101,7 @@ class EncoderOptions(Section):
     name: str = "allenai/scibert_scivocab_uncased"
     """A hub id, a local folder, or `package:NAME/FOLDER` for a folder inside an installed Python package."""
     revision: str | None = "24f92d32b1bfb0bcaf9ab193ff3ad01e87732fc1"
-    """Commit of the hub repository; required for a hub id, unused otherwise."""
+    """Full commit hash (40 digits) of the hub repository; required for a hub id, unused otherwise."""
     sha256: str | None = None
     """SHA-256 of the weights file; checked before use where it is given."""
 
@@ -165,6 +165,11 @@ class TrainingOptions(Section):
     """Null trains without it."""
     precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
     """`auto`: fp16 on CUDA, bf16 on a CPU with hardware for it, fp32 otherwise."""
+    accelerator: Literal["auto", "cuda", "cpu"] = "auto"
+    """`auto`: CUDA where torch sees a GPU, else the CPU; refused in a job that was given a GPU which torch does not
+    see."""
+    devices: Count = 1
+    """GPUs of one machine that share each batch (processes, on a CPU); the rule asks for as many."""
     early_stopping: Count | None = None
     """Stop after this many epochs without a better `select_by`; null trains all epochs."""
     select_by: str = "global.class.f1_micro"
@@ -177,6 +182,12 @@ class TrainingOptions(Section):
             raise ValueError("section_weight and class_weight are both 0, so there is nothing to learn")
         return self
 
+    @model_validator(mode="after")
+    def _batch_can_be_shared(self) -> "TrainingOptions":
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.devices} devices")
+        return self
+
 
 class ScoringOptions(Section):
     """From documents to probabilities."""
@@ -184,6 +195,8 @@ class ScoringOptions(Section):
     batch_size: Count = 64
     """Documents a forward pass."""
     precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
+    """As in training."""
+    accelerator: Literal["auto", "cuda", "cpu"] = "auto"
     """As in training."""
 
 

@@ -59,6 +59,9 @@ def load_encoder(folder: Path, attention_dropout: float) -> nn.Module:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
+    for name in ("config.json", WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder} has no {name}; delete the folder and make it again (target {folder}/{name})")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         for key in ATTENTION_DROPOUT_KEYS:
@@ -68,7 +71,8 @@ def load_encoder(folder: Path, attention_dropout: float) -> nn.Module:
             folder, config=config, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{folder} is not an encoder folder: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder} is no usable encoder ({reason}); delete the folder and make it again") from error
     missing = sorted(name for name in report["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise UserError(

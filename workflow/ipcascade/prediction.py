@@ -47,14 +47,13 @@ def read_texts(path: Path) -> pl.DataFrame:
 
 
 def predict(
-    texts: list[str], model_folder: Path, thresholds_file: Path, options: ScoringOptions
+    texts: list[str], model_folder: Path, thresholds_file: Path, options: ScoringOptions, device: torch.device
 ) -> tuple[np.ndarray, np.ndarray, Taxonomy, int]:
     """Label texts with a released model and the thresholds fitted for it (a thresholds.json).
 
     Returns predicted (bool) and probabilities (float32), both [texts, labels], the label tree, and how many texts were
     cut off at the model's maximum length.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model, taxonomy, treatment = load_model(model_folder)
     thresholds, decoding = read_thresholds(thresholds_file, taxonomy)
     cache = TokenCache.of_texts(load_tokenizer(model_folder, treatment["max_length"]), texts)

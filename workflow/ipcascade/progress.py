@@ -1,6 +1,7 @@
 """Progress with a rate and an ETA: a bar on a terminal, plain lines in a log."""
 
 import logging
+import os
 import sys
 import time
 
@@ -23,7 +24,7 @@ class Progress:
         self._started = self._said = time.monotonic()
         self._bar = tqdm(
             total=total, initial=done, desc=task, unit=f" {unit}", unit_scale=True, file=sys.stderr,
-            disable=not sys.stderr.isatty(), dynamic_ncols=True,
+            disable=not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0", dynamic_ncols=True,
         )  # fmt: skip
 
     def __enter__(self) -> "Progress":

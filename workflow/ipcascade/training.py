@@ -2,11 +2,17 @@
 
 All randomness of a step (dropout) is seeded from (seed, step), and an epoch's batches from (seed, epoch). So there is
 no generator state to save: weights, optimizer and a step number are all that a resumed run needs.
+
+With several ranks (see devices.py) each takes its share of every batch and of the validation documents; the first one
+writes the checkpoints, and whatever ends a run early ends it for all after the same step.
 """
 
 import logging
 import math
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +27,7 @@ from . import checkpoint
 from .batching import epoch_batches, padded, steps_an_epoch
 from .config import TrainingOptions
 from .curve import measures_of_epoch
+from .devices import Ranks
 from .errors import UserError
 from .model import (
     CascadeModel,
@@ -41,6 +48,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 50
 # GradScaler starts at 65,536 and halves at every overflow; a scale far below 1 means that no step went through.
 SMALLEST_SCALE = 1e-4
+# What ranks agree on after a step; the largest counts.
+GO_ON, SAVE, OUT_OF_TIME, TOLD_TO_STOP = range(4)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,10 @@ class Loss:
         return a_document.mean()
 
 
+class OutOfTime(UserError):
+    """The time limit is near; a checkpoint was saved, and the same command goes on from there."""
+
+
 class Training:
     """One run: `run` trains, or goes on training, until the last epoch is measured."""
 
@@ -109,15 +122,18 @@ class Training:
         folder: Path,
         fingerprint: str,
         checkpoint_minutes: float,
+        ranks: Ranks,
+        stop_at: float = math.inf,
     ) -> None:
-        """folder: where checkpoints of this `fingerprint` stand; the model is on its device already.
+        """folder: where checkpoints of this `fingerprint` stand; the model is on the ranks' device already.
 
         checkpoint_minutes: how often one is saved, beside one an epoch; it changes no result.
+        stop_at: when to save and stop, in seconds of `time.monotonic`.
         """
         self.model, self.data, self.taxonomy, self.options = model, data, taxonomy, options
         self.precision, self.seed, self.folder, self.fingerprint = precision, seed, folder, fingerprint
-        self.checkpoint_minutes = checkpoint_minutes
-        self.device = next(model.parameters()).device
+        self.checkpoint_minutes, self.ranks, self.stop_at = checkpoint_minutes, ranks, stop_at
+        self.device = ranks.device
         self.loss = Loss(options, taxonomy, data.truth[data.train], self.device)
         groups = parameter_groups(
             model, options.encoder_learning_rate, options.head_learning_rate, options.weight_decay
@@ -128,18 +144,23 @@ class Training:
         self.steps_an_epoch = steps_an_epoch(len(data.train), options.batch_size)
         self.steps = self.steps_an_epoch * options.epochs
         self.state = _State()
+        self.told_to_stop = False
 
     def run(self) -> tuple[pl.DataFrame, dict[str, Tensor]]:
         """Train to the end.
 
         Returns the history (one row an epoch) and the weights of the best epoch by `select_by`.
-        Raises UserError when the loss is no longer finite.
+        Raises UserError when the loss is no longer finite; OutOfTime when `stop_at` is near; SystemExit after SIGTERM.
+        Before the latter two a checkpoint is saved.
         """
         self._resume()
+        # Wraps the model that has its weights already: all ranks get those of the first.
+        self.forward = self.ranks.parallel(self.model)
         with Progress("training", self.steps * self.options.batch_size, "documents",
-                      done=self.state.step * self.options.batch_size) as progress:  # fmt: skip
+                      done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
             while not self._finished():
                 self._epoch(progress)
+        self.ranks.wait()  # until the first one has written the weights of the best epoch
         history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
         return history, checkpoint.load_best(self.folder, self.state.best_epoch)
 
@@ -158,27 +179,70 @@ class Training:
             total += self._step(batches[done])
             self.state.step += 1
             progress.advance(self.options.batch_size)
-            look = self.state.step % LOOK_EVERY == 0 or done + 1 == self.steps_an_epoch
-            save = time.monotonic() - saved > self.checkpoint_minutes * 60
-            if look or save:
+            last = done + 1 == self.steps_an_epoch
+            seconds = before + time.monotonic() - started
+            # A document is scored faster than it is learned from, so this is the most that validation takes.
+            validation = seconds * len(self.data.val) / len(self.data.train) if last else 0.0
+            next_move = self._agree_on_next_move(saved, time_ahead=validation)
+            if next_move != GO_ON or last or self.state.step % LOOK_EVERY == 0:
                 self.state.epoch_loss = self._finite(total)
-                self.state.epoch_seconds = before + time.monotonic() - started
+                self.state.epoch_seconds = seconds
                 progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
-            if save:
+            if next_move != GO_ON:
                 self._save()
                 saved = time.monotonic()
+            if next_move == OUT_OF_TIME:
+                raise OutOfTime(
+                    f"the time limit is near: stopped after step {self.state.step} of {self.steps}, and a checkpoint "
+                    f"is saved in {self.folder}; submitted again (a profile's retries do that) training goes on from it"
+                )
+            if next_move == TOLD_TO_STOP:
+                self._leave()
         self._close_epoch(epoch)
 
+    def _agree_on_next_move(self, saved: float, time_ahead: float) -> int:
+        """What all ranks do after this step; `time_ahead`: seconds for which nothing can be saved after it."""
+        now = time.monotonic()
+        if self.told_to_stop:
+            own = TOLD_TO_STOP
+        elif now + time_ahead > self.stop_at:
+            own = OUT_OF_TIME
+        else:
+            own = SAVE if now - saved > self.checkpoint_minutes * 60 else GO_ON
+        return self.ranks.largest(own)
+
+    @contextmanager
+    def _heeding_sigterm(self) -> Iterator[None]:
+        """Told to end by SIGTERM, as `kill` does, finish the step, then save and stop.
+
+        In a Slurm job no such warning comes: Snakemake, which runs the step, keeps it to itself.
+        """
+
+        def take_note(*_: object) -> None:
+            self.told_to_stop = True
+
+        before = signal.signal(signal.SIGTERM, take_note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _leave(self) -> None:
+        log.error("told to stop (SIGTERM): a checkpoint of step %d is saved in %s", self.state.step, self.folder)
+        raise SystemExit(128 + signal.SIGTERM)
+
     def _step(self, batch: np.ndarray) -> Tensor:
-        torch.manual_seed(stream_seed(self.seed, "dropout", self.state.step))
+        # The first rank's numbers are those of a single process.
+        own = (self.ranks.rank,) if self.ranks.rank else ()
+        torch.manual_seed(stream_seed(self.seed, "dropout", self.state.step, *own))
         factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        documents = self.data.train[batch]
+        documents = self.data.train[self.ranks.share(batch)]
         ids, mask = padded(self.data.cache, documents)
         truth = torch.from_numpy(self.data.truth[documents]).to(self.device, torch.float32)
         with autocast(self.precision, self.device):
-            logits = self.model(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
+            logits = self.forward(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
         loss = self.loss(logits[0], logits[1], truth)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
@@ -192,7 +256,7 @@ class Training:
         return learning_rate_factor(step, self.steps, self.options.warmup)
 
     def _finite(self, total: Tensor) -> float:
-        value = float(total)
+        value = float(self.ranks.mean(total))
         if not math.isfinite(value):
             raise UserError(
                 f"training diverged: the loss is {value} at step {self.state.step}; lower "
@@ -206,15 +270,7 @@ class Training:
         return value
 
     def _close_epoch(self, epoch: int) -> None:
-        with Progress(f"validation {epoch + 1}", len(self.data.val), "documents") as progress:
-            scores = probabilities(
-                self.model,
-                self.data.cache,
-                self.data.val,
-                self.options.batch_size * 2,
-                self.precision,
-                progress.advance,
-            )
+        scores = self._validation_scores(epoch)
         truth = self.data.truth[self.data.val]
         documents = self.steps_an_epoch * self.options.batch_size
         tokens = float(self.lengths.mean()) * documents
@@ -235,13 +291,29 @@ class Training:
         self.state.epoch_loss = self.state.epoch_seconds = 0.0
         if best is None or row[selected] > best[selected]:
             self.state.best_epoch = epoch + 1
-            checkpoint.save_best(self.folder, epoch + 1, self.model.state_dict())
+            if self.ranks.first:
+                checkpoint.save_best(self.folder, epoch + 1, self.model.state_dict())
         self._save()
         log.info(
             "epoch %d: loss %.4f, validation loss %.4f, %s %.4f%s, %.1f documents/s",
             epoch + 1, row["train_loss"], row["val_loss"], selected, row[selected],
             " (best)" if self.state.best_epoch == epoch + 1 else "", row["documents_per_second"],
         )  # fmt: skip
+
+    def _validation_scores(self, epoch: int) -> np.ndarray:
+        documents = self.ranks.share(self.data.val)
+        with Progress(f"validation {epoch + 1}", len(documents), "documents") as progress:
+
+            def advance(count: int) -> None:
+                progress.advance(count)
+                if self.told_to_stop:  # the weights are those after the epoch's last step, so this state can be saved
+                    self._save()
+                    self._leave()
+
+            scores = probabilities(
+                self.model, self.data.cache, documents, self.options.batch_size * 2, self.precision, advance
+            )
+        return self.ranks.joined(scores, len(self.data.val))
 
     def _validation_loss(self, scores: np.ndarray, truth: np.ndarray) -> float:
         """The training loss without label weights and soft mask, from probabilities."""
@@ -256,6 +328,8 @@ class Training:
         return total
 
     def _save(self) -> None:
+        if not self.ranks.first:
+            return
         facts = {**vars(self.state), "scaler": self.scaler.state_dict()}
         checkpoint.save(self.folder, self.fingerprint, self.model, self.optimizer, facts)
 

@@ -3,6 +3,7 @@
 # A rule gives its step only its own sections of the config, and carries a fingerprint of the step's code. So it runs
 # again when its inputs, its own options or its own code change, and for no other reason.
 
+import dataclasses
 import json
 import os
 import shlex
@@ -10,8 +11,11 @@ import shlex
 from ipcascade import config as settings
 from ipcascade.errors import UserError
 from ipcascade.fingerprint import step_fingerprint as code
+from ipcascade.slurm import wait_for_jobs
 from ipcascade.sources.delivery import delivery_files
 from ipcascade.sources.demo import DELIVERY_FILES
+from snakemake.persistence import PersistenceBase
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 
 def refuse(sentence):
@@ -23,6 +27,41 @@ try:
     CONFIG = settings.load(config)
 except UserError as error:
     refuse(error)
+
+
+def earlier_jobs_have_ended():
+    """Wait for the jobs that an earlier run left in Slurm's queue; whether there were any."""
+    if workflow.local_exec:
+        return False
+    try:
+        return wait_for_jobs(Path.cwd(), lambda sentence: print(f"ipcascade: {sentence}", file=sys.stderr, flush=True))
+    except UserError as error:
+        refuse(error)
+
+
+def record_in_jobs():
+    """Let a job record what its outputs were made with.
+
+    Snakemake leaves that to the process that submitted the job. Where that was killed, outputs would stand there without
+    a record, and no change of options or code would ever make them again. Contents of inputs are not read for it: a
+    job that has its submitter gets a record with their checksums from there.
+    """
+    finished = PersistenceBase.finished
+
+    async def finished_with_record(persistence, job):
+        settings = workflow.workflow_settings
+        workflow.workflow_settings = dataclasses.replace(settings, exec_mode=ExecMode.DEFAULT)
+        persistence.max_checksum_file_size = 0
+        try:
+            await finished(persistence, job)
+        finally:
+            workflow.workflow_settings = settings
+
+    PersistenceBase.finished = finished_with_record
+
+
+if not workflow.is_main_process:
+    record_in_jobs()
 
 
 def options(*sections):

@@ -22,6 +22,7 @@ rule score:
     resources:
         mem_mb=32000,
         runtime=120,
+        gres="gpu:1",
     params:
         tokens=input_folder("tokens"),
         model=input_folder("model"),
@@ -69,6 +70,8 @@ rule thresholds:
         "results{run}/thresholds/thresholds.json",
     log:
         "logs{run}/thresholds.log",
+    benchmark:
+        "logs{run}/benchmarks/thresholds.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     resources:
@@ -94,6 +97,8 @@ rule metrics:
         "results{run}/metrics/{split}.json",
     log:
         "logs{run}/metrics_{split}.log",
+    benchmark:
+        "logs{run}/benchmarks/metrics_{split}.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     resources:

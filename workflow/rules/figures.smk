@@ -14,6 +14,8 @@ rule figure1:
         ),
     log:
         "logs/figure1.log",
+    benchmark:
+        "logs/benchmarks/figure1.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     resources:
@@ -43,6 +45,8 @@ rule figure2:
         ),
     log:
         "logs/figure2.log",
+    benchmark:
+        "logs/benchmarks/figure2.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     resources:
@@ -70,6 +74,8 @@ rule figure3:
         ),
     log:
         "logs/figure3.log",
+    benchmark:
+        "logs/benchmarks/figure3.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     resources:

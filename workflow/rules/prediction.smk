@@ -19,6 +19,7 @@ rule predict:
     resources:
         mem_mb=32000,
         runtime=240,
+        gres="gpu:1",
     params:
         model=input_folder("model"),
         options=options("scoring"),

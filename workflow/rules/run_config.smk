@@ -6,6 +6,8 @@ rule run_config:
         "results/run_config.yaml",
     log:
         "logs/run_config.log",
+    benchmark:
+        "logs/benchmarks/run_config.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     params:

@@ -10,6 +10,8 @@ rule table1:
         report("results/tables/table1.md", category="Tables", labels={"table": "1", "shows": "labels by split"}),
     log:
         "logs/table1.log",
+    benchmark:
+        "logs/benchmarks/table1.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     params:
@@ -28,6 +30,8 @@ rule table2:
         report("results/tables/table2.md", category="Tables", labels={"table": "2", "shows": "performance on test"}),
     log:
         "logs/table2.log",
+    benchmark:
+        "logs/benchmarks/table2.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     params:

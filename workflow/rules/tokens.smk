@@ -13,6 +13,8 @@ rule encoder:
         ENCODER,
     log:
         "logs/encoder.log",
+    benchmark:
+        "logs/benchmarks/encoder.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     params:

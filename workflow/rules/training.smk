@@ -1,5 +1,6 @@
 # Training. Requires: corpus, splits, tokens, encoder. Makes: results/model/ and results/training/history.parquet.
 # Checkpoints stand in results/checkpoints/, which no rule declares: Snakemake deletes declared outputs of failed jobs.
+# A job whose `runtime` is nearly over saves one and fails; submitted again (a profile's retries) it goes on from there.
 
 MODEL = multiext("results/model/", "model.safetensors", "config.json", "labels.json", "tokenizer.json", "README.md")
 
@@ -20,10 +21,11 @@ rule train:
         "logs/benchmarks/train.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 12
+    threads: 12 * CONFIG.training.devices
     resources:
-        mem_mb=32000,
+        mem_mb=32000 * CONFIG.training.devices,
         runtime=1440,
+        gres=f"gpu:{CONFIG.training.devices}",
     params:
         encoder=input_folder("encoder"),
         tokens=input_folder("tokens"),
@@ -34,5 +36,5 @@ rule train:
     shell:
         "python -m ipcascade train --options {params.options:q} --threads {threads} --log {log}"
         " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {input.splits} --tokens {params.tokens}"
-        " --encoder {params.encoder} --checkpoints {params.checkpoints}"
+        " --encoder {params.encoder} --checkpoints {params.checkpoints} --time-limit {resources.runtime}"
         " --model {params.model} --history {output.history}"

@@ -8,6 +8,7 @@ import polars as pl
 import torch
 
 from ..config import Config, section_options
+from ..devices import choose_device
 from ..doors import provenance, write_parquet
 from ..model import WEIGHTS
 from ..prediction import predict, read_texts
@@ -28,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
     torch.set_num_threads(args.threads)
+    device = choose_device(config.scoring.accelerator, "scoring")
     table = read_texts(args.texts)
     predicted, scores, taxonomy, cut = predict(
-        table["text"].to_list(), args.model, args.thresholds, config.scoring
+        table["text"].to_list(), args.model, args.thresholds, config.scoring, device
     )  # fmt: skip
     labels = {
         f"predicted_{level}": pl.Series(

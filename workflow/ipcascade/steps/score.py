@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from ..config import Config, section_options
+from ..devices import choose_device
 from ..documents import SPLITS, write_scores
 from ..doors import provenance
 from ..errors import UserError
@@ -28,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
     torch.set_num_threads(args.threads)
+    device = choose_device(config.scoring.accelerator, "scoring")
     taxonomy, documents = read_documents(args)
     cache = TokenCache.open(args.tokens, documents.ids)
     model, trained_on, _ = load_model(args.model)
     if trained_on.labels != taxonomy.labels:
         raise UserError(f"{args.model} was trained on another label tree than {args.taxonomy}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     positions = documents.positions(args.split)
     with Progress(f"scoring {args.split}", len(positions), "documents") as progress:
         scores = probabilities(

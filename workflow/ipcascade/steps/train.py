@@ -1,17 +1,21 @@
 """Step `train`: fine-tune, or go on fine-tuning, and release the best epoch's model."""
 
 import argparse
-import hashlib
 import logging
+import math
+import os
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from .. import checkpoint
 from ..config import Config, section_options
 from ..curve import check_select_by
-from ..doors import dump_json, provenance, read_json, read_provenance, write_parquet
-from ..encoders import folder_checksum
+from ..devices import Ranks, choose_device, is_rank, launch_ranks, ranks_of
+from ..doors import folder_checksum, provenance, read_json, read_provenance, write_parquet
 from ..fingerprint import module_fingerprint
 from ..model import new_model, prior_bias, resolve_precision, save_model
 from ..model_card import model_card
@@ -21,6 +25,9 @@ from ..training import Training, TrainingData
 from .labelled import add_documents, read_documents
 
 log = logging.getLogger(__name__)
+# Of the wall time of a job these minutes, but at most this share, are left for its start and for the last checkpoint.
+LONGEST_MARGIN = 10.0
+LARGEST_MARGIN_SHARE = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +37,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", type=Path, required=True, help="encoder folder")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints")
     parser.add_argument("--checkpoint-minutes", type=float, default=5, help="how often to save one (default: 5)")
+    parser.add_argument(
+        "--time-limit", type=float, metavar="MINUTES",
+        help="wall time of the job; in a Slurm job (SLURM_JOB_ID) training saves and stops shortly before it is over",
+    )  # fmt: skip
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
     parser.add_argument("--history", type=Path, required=True, help="history.parquet to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Run the step."""
+    started = time.monotonic()
     torch.set_num_threads(args.threads)
+    options = config.training
+    if options.devices > 1 and not is_rank():
+        sys.exit(launch_ranks(options.devices, args.words))
+    with ranks_of(choose_device(options.accelerator, "training")) as ranks:
+        _train(args, config, ranks, _stop_at(started, args.time_limit))
+
+
+def _stop_at(started: float, limit: float | None) -> float:
+    """When to stop, in seconds of `time.monotonic`: never outside of a Slurm job, where no wall time ends anything."""
+    if limit is None or "SLURM_JOB_ID" not in os.environ:
+        return math.inf
+    return started + 60 * (limit - min(LONGEST_MARGIN, limit * LARGEST_MARGIN_SHARE))
+
+
+def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: float) -> None:
     options = config.training
     taxonomy, documents = read_documents(args)
     check_select_by(options.select_by, taxonomy)
     cache = TokenCache.open(args.tokens, documents.ids)
     data = TrainingData(cache, documents.truth, documents.positions("train"), documents.positions("val"))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    precision = resolve_precision(options.precision, device)
+    precision = resolve_precision(options.precision, ranks.device)
     made_of = provenance(
         section_options(config, "seed", "training"),
         {
@@ -55,14 +81,16 @@ def run(args: argparse.Namespace, config: Config) -> None:
     )
     made_of["inputs"]["encoder"] = folder_checksum(args.encoder)
     # Checkpoints belong to data, options and the code that trains, not to how the result is released or described.
-    key = [made_of, precision, module_fingerprint("ipcascade.training")]
-    fingerprint = hashlib.sha256(dump_json(key).encode()).hexdigest()
-    folder = args.checkpoints / fingerprint[:16]
+    belongs_to = {**made_of, "precision": precision, "code": module_fingerprint("ipcascade.training")}
+    folder, fingerprint = checkpoint.folder_for(args.checkpoints, belongs_to)
     log.info(
-        "training on %s in %s: %d documents, %d for validation, checkpoints in %s",
-        torch.cuda.get_device_name() if device.type == "cuda" else f"CPU ({args.threads} threads)",
+        "training on %d x %s in %s: %d documents, %d for validation, checkpoints in %s",
+        ranks.size,
+        torch.cuda.get_device_name() if ranks.device.type == "cuda" else f"CPU ({args.threads} threads)",
         precision, len(data.train), len(data.val), folder,
     )  # fmt: skip
+    for sentence in checkpoint.unused(args.checkpoints, folder):
+        log.info("%s", sentence)
     bias = (
         prior_bias(data.truth[data.train])
         if options.head_bias == "prior"
@@ -72,9 +100,12 @@ def run(args: argparse.Namespace, config: Config) -> None:
         args.encoder, taxonomy, options.dropout, options.attention_dropout, bias, stream_seed(config.seed, "heads")
     )
     training = Training(
-        model.to(device), data, taxonomy, options, precision, config.seed, folder, fingerprint, args.checkpoint_minutes
-    )
+        model.to(ranks.device), data, taxonomy, options, precision, config.seed, folder, fingerprint,
+        args.checkpoint_minutes, ranks, stop_at,
+    )  # fmt: skip
     history, state = training.run()
+    if not ranks.first:
+        return
     write_parquet(args.history, history, made_of)
     content = read_provenance(args.corpus)["options"]["corpus"]["text"]
     text = {"content": content, "max_length": cache.facts["max_length"]}

@@ -1,0 +1,173 @@
+"""Devices and ranks: what is said where torch sees no GPU, and two processes that train like one."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from ipcascade.cli import main
+from ipcascade.devices import Ranks, choose_device
+from ipcascade.errors import UserError
+from support import Files
+
+GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
+OPTIONS = {
+    "epochs": 3, "batch_size": 4, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0,
+    "precision": "fp32",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def outside_of_a_job(monkeypatch):
+    for name in GPU_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_without_a_gpu_the_cpu_is_taken():
+    assert choose_device("auto", "training") == choose_device("cpu", "training") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("variable", ["CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"])
+def test_a_job_with_a_gpu_that_torch_does_not_see_is_refused(monkeypatch, variable):
+    monkeypatch.setenv(variable, "0")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    with pytest.raises(
+        UserError, match=rf"given a GPU \({variable}=0\), but torch .* sees none: it is a build without"
+    ):
+        choose_device("auto", "training")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(
+        UserError, match=r"built for CUDA 13\.0; see whether `nvidia-smi` shows .* scoring\.accelerator: cpu"
+    ):
+        choose_device("auto", "scoring")
+    assert choose_device("cpu", "training") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("value", ["", "-1", "NoDevFiles"])
+def test_a_job_without_a_gpu_says_so_in_several_ways(monkeypatch, value):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert choose_device("auto", "training") == torch.device("cpu")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    with pytest.raises(
+        UserError, match=r"training\.accelerator is cuda, .* the rule needs gres gpu:1 in a GPU partition"
+    ):
+        choose_device("cuda", "training")
+
+
+def test_fewer_gpus_than_devices_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"training.devices is 2, but torch sees 1 GPU.*gres gpu:2"):
+        choose_device("auto", "training")
+
+
+@pytest.mark.parametrize("step", ["train", "score", "predict"])
+def test_steps_look_for_the_gpu_before_they_read_anything(step, monkeypatch, tmp_path, capsys):
+    """No input exists, so that a step which read first would complain about that."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    documents = ["--taxonomy", "none", "--corpus", "none", "--splits", "none", "--tokens", "none"]
+    files = {
+        "train": [*documents, "--encoder", "none", "--checkpoints", "none", "--model", "none", "--history", "none"],
+        "score": [*documents, "--model", "none", "--split", "val", "--scores", "none"],
+        "predict": ["--texts", "none", "--model", "none", "--thresholds", "none", "--predictions", "none"],
+    }
+    monkeypatch.chdir(tmp_path)
+    assert main([step, *files[step]]) == 1
+    assert "this job was given a GPU (CUDA_VISIBLE_DEVICES=0)" in capsys.readouterr().err
+
+
+def test_a_single_rank_agrees_with_itself():
+    alone = Ranks(0, 1, torch.device("cpu"))
+    items = np.arange(5)
+    assert alone.first and alone.largest(3) == 3 and alone.mean(torch.tensor(2.0)) == 2
+    np.testing.assert_array_equal(alone.joined(alone.share(items), 5), items)
+    model = torch.nn.Linear(2, 2)
+    assert alone.parallel(model) is model
+
+
+@pytest.fixture(scope="module")
+def without_dropout(files, tmp_path_factory) -> Files:
+    """Dropout draws differ between shares of a batch, so that curves can only be compared without it."""
+    folder = tmp_path_factory.mktemp("encoders") / "encoder"
+    shutil.copytree(files.encoder, folder)
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**described, "hidden_dropout_prob": 0.0}))
+    return Files(files.corpus, files.splits, files.tokens, folder)
+
+
+def command(files: Files, folder: Path, devices: int, **options) -> list[str]:
+    return [
+        sys.executable, "-m", "ipcascade", "train", *files.arguments(), "--encoder", str(files.encoder),
+        "--checkpoints", str(folder / "checkpoints"), "--model", str(folder / "model"), "--log", str(folder / "log"),
+        "--history", str(folder / "history.parquet"), "--threads", "2", "--options",
+        json.dumps({"training": {**OPTIONS, "devices": devices, **options}}),
+    ]  # fmt: skip
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in GPU_VARIABLES} | more
+
+
+def trained(files: Files, folder: Path, devices: int) -> pl.DataFrame:
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(command(files, folder, devices), check=True, env=environment(), capture_output=True)
+    history = pl.read_parquet(folder / "history.parquet")
+    return history.drop([name for name in history.columns if "second" in name])
+
+
+@pytest.fixture(scope="module")
+def of_two_ranks(without_dropout, tmp_path_factory) -> tuple[Path, pl.DataFrame]:
+    folder = tmp_path_factory.mktemp("ranks")
+    return folder, trained(without_dropout, folder, devices=2)
+
+
+def test_two_ranks_give_the_curve_of_one(without_dropout, of_two_ranks, tmp_path):
+    folder, two = of_two_ranks
+    one = trained(without_dropout, tmp_path, devices=1)
+    assert one["train_loss"].is_sorted(descending=True) and one.height == 3
+    assert two.columns == one.columns
+    for name in one.columns:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+    weights, other = (load_file(f / "model/model.safetensors") for f in (tmp_path, folder))
+    for name, tensor in weights.items():
+        torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    assert "training on 2 x CPU (1 threads)" in (folder / "log").read_text()
+
+
+def test_two_ranks_out_of_time_resume_to_the_same_bytes(without_dropout, of_two_ranks, tmp_path):
+    """Stopped by the clock of the job, then killed mid-epoch, and finished by a third start."""
+    whole, _ = of_two_ranks
+    in_job = environment(SLURM_JOB_ID="1")
+    limited = [*command(without_dropout, tmp_path, 2), "--time-limit", "0.0001"]
+    done = subprocess.run(limited, env=in_job, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the time limit is near: stopped after step 1 of 105" in done.stderr
+    again = [*command(without_dropout, tmp_path, 2), "--checkpoint-minutes", "0"]
+    process = subprocess.Popen(again, env=in_job, stderr=subprocess.PIPE, text=True)
+    (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
+    deadline = time.monotonic() + 60
+    while step_of(checkpoint) < 40 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+    process.communicate()
+    assert process.returncode != 0 and 40 <= step_of(checkpoint) < 105
+    subprocess.run(command(without_dropout, tmp_path, 2), env=in_job, check=True, capture_output=True)
+    one, other = ((folder / "model/model.safetensors").read_bytes() for folder in (whole, tmp_path))
+    assert one == other
+
+
+def step_of(checkpoint: Path) -> int:
+    with safe_open(checkpoint, framework="pt") as file:
+        return json.loads(file.metadata()["ipcascade"])["step"]
