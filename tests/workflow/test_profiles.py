@@ -69,8 +69,31 @@ def test_exactly_the_gpu_rules_ask_stanage_for_a_gpu(fresh):
             assert "gpu" not in command, command
         assert "--gpus" not in command
         minutes, memory = (int(re.search(rf"{flag} (\d+)", command)[1]) for flag in ("-t", "--mem"))
-        # The longest wall time and a GPU's fair share of a node.
-        assert minutes <= 96 * 60 and memory <= 82_000, command
+        # The longest wall time; a GPU's fair share of its node, and the memory of a node without.
+        assert minutes <= 96 * 60 and memory <= (82_000 if rule in GPU_RULES else 250_000), command
+
+
+def minutes(text: str) -> int:
+    number, unit = text.split()
+    return int(number) * {"h": 60, "min": 1}[unit]
+
+
+def test_the_guide_lists_what_the_rules_ask_for(fresh):
+    fresh.configure(prediction={"inputs": {"new": "new.csv"}})
+    commands = planned(fresh, "profiles/stanage", "--cores", "96")
+    listed = {}
+    for line in (REPOSITORY / "docs/stanage.md").read_text().splitlines():
+        if line.startswith("| `") and line.count("|") == 6 and "login node" not in line:
+            rules, partition, threads, memory, time = (cell.strip() for cell in line.strip("|").split("|"))
+            for rule in re.findall(r"`(\w+)`", rules):
+                listed[rule] = (
+                    f"-p {partition.partition(',')[0]} ", f"--cpus-per-task={threads} ",
+                    f"--mem {memory.removesuffix(' GB')}000 ", f"-t {minutes(time)} ",
+                )  # fmt: skip
+    on_login_node = {"encoder", "run_config", "table1", "table2"}
+    assert listed.keys() == commands.keys() - {"demo_delivery", "all", "baseline"} - on_login_node
+    for rule, asks in listed.items():
+        assert all(ask in commands[rule] + " " for ask in asks), (asks, commands[rule])
 
 
 def test_an_h100_is_one_line(fresh):

@@ -16,8 +16,8 @@ rule demo_delivery:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=2000,
+        runtime=30,
     params:
         folder=output_folder,
         options=options("seed", "source"),
@@ -40,9 +40,9 @@ rule corpus:
         "logs/benchmarks/corpus.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 8
+    threads: 4
     resources:
-        mem_mb=64000,
+        mem_mb=100000,
         runtime=480,
     params:
         delivery=DELIVERY,

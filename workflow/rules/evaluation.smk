@@ -20,7 +20,7 @@ rule score:
         "../../envs/ipcascade.yaml"
     threads: 12
     resources:
-        mem_mb=32000,
+        mem_mb=12000,
         runtime=120,
         gres="gpu:1",
     params:
@@ -49,8 +49,8 @@ rule fit_baseline:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=32000,
-        runtime=480,
+        mem_mb=8000,
+        runtime=120,
     params:
         options=options("seed", "baseline"),
         code=code("baseline"),
@@ -75,7 +75,7 @@ rule thresholds:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=2000,
         runtime=30,
     params:
         options=options("seed", "thresholds", "decoding"),
@@ -102,7 +102,7 @@ rule metrics:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=2000,
         runtime=30,
     params:
         options=options("seed", "evaluation"),

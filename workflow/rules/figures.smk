@@ -19,7 +19,7 @@ rule figure1:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         stem=output_stem,
@@ -50,7 +50,7 @@ rule figure2:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         stem=output_stem,
@@ -79,7 +79,7 @@ rule figure3:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         stem=output_stem,

@@ -17,7 +17,7 @@ rule predict:
         "../../envs/ipcascade.yaml"
     threads: 12
     resources:
-        mem_mb=32000,
+        mem_mb=12000,
         runtime=240,
         gres="gpu:1",
     params:

@@ -15,8 +15,8 @@ rule splits:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=30,
     params:
         options=options("seed", "splits"),
         code=code("splits"),

@@ -39,8 +39,8 @@ rule tokens:
         "../../envs/ipcascade.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=4000,
+        runtime=30,
     params:
         encoder=input_folder("encoder"),
         tokens=output_folder,

@@ -23,7 +23,7 @@ rule train:
         "../../envs/ipcascade.yaml"
     threads: 12 * CONFIG.training.devices
     resources:
-        mem_mb=32000 * CONFIG.training.devices,
+        mem_mb=16000 * CONFIG.training.devices,
         runtime=1440,
         gres=f"gpu:{CONFIG.training.devices}",
     params:

@@ -1,0 +1,78 @@
+"""Jobs of an earlier run in Slurm's queue, by a squeue of the tests' own (tests/slurm has the real one)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ipcascade.errors import UserError
+from ipcascade.slurm import QueuedJob, jobs_of_folder, wait_for_jobs
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """A squeue that prints, and uses up, the first of some answers; the last one stays."""
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/squeue"
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+
+    def answers(*texts: str) -> None:
+        for number, text in enumerate(texts):
+            (tmp_path / f"answer{number}").write_text(text)
+        script.write_text(
+            f'#!/bin/sh\ncd {tmp_path}\necho "$@" >> asked\nfor a in answer*; do break; done\ncat $a\n'
+            "[ $(ls answer* | wc -l) = 1 ] || rm $a\n"
+        )
+        script.chmod(0o755)
+
+    return answers
+
+
+def line(number: int, state: str, comment: str, folder: Path) -> str:
+    return f"{number}|{state}|{comment}|{folder}\n"
+
+
+def test_only_snakemakes_jobs_of_the_folder_count(squeue, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    squeue(
+        line(1, "RUNNING", "rule_train ", tmp_path)
+        + line(2, "PENDING", "rule_score_wildcards_val", tmp_path / "link")
+        + line(3, "RUNNING", "rule_train", tmp_path / "other")
+        + line(4, "RUNNING", "(null)", tmp_path)
+        + line(5, "PENDING", "group_a", tmp_path)
+    )
+    assert jobs_of_folder(tmp_path) == [
+        QueuedJob("1", "RUNNING", "train"),
+        QueuedJob("2", "PENDING", "score"),
+        QueuedJob("5", "PENDING", "a"),
+    ]
+    assert "--me" in (tmp_path / "asked").read_text()
+
+
+def test_waiting_ends_with_the_last_job_and_says_each_change_once(squeue, tmp_path):
+    two = line(7, "RUNNING", "rule_train", tmp_path) + line(8, "PENDING", "rule_corpus", tmp_path)
+    one = line(7, "RUNNING", "rule_train", tmp_path)
+    squeue(two, two, one, "")
+    said: list[str] = []
+    assert wait_for_jobs(tmp_path, said.append, seconds=0)
+    assert said == [
+        "waiting for jobs of an earlier run in this folder: 7 (train, running), 8 (corpus, pending); "
+        "to end them instead: scancel 7 8",
+        "waiting for jobs of an earlier run in this folder: 7 (train, running); to end them instead: scancel 7",
+    ]
+    said.clear()
+    assert not wait_for_jobs(tmp_path, said.append, seconds=0) and not said
+
+
+def test_without_slurm_there_are_no_jobs(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert jobs_of_folder(tmp_path) == []
+
+
+def test_a_slurm_that_does_not_answer_is_one_sentence(monkeypatch, tmp_path):
+    script = tmp_path / "squeue"
+    script.write_text("#!/bin/sh\necho slurm_load_jobs error: Unable to contact slurm controller >&2\nexit 1\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(UserError, match=r"squeue does not answer \(slurm_load_jobs error: Unable to contact"):
+        jobs_of_folder(tmp_path)
