@@ -1,8 +1,9 @@
 """From a delivery to the corpus: filters, families, labels, sampling, and the funnel that says what went and why.
 
-The applications, their labels and a hash of every abstract are held as plain columns (25 GB at the peak for the whole
-of PATSTAT); texts are not. They are streamed a second time, for the sampled documents alone. Whatever the sample size,
-a document's row is the same: family, group and labels are settled on the whole delivery before the sample is drawn.
+The applications, their labels and a hash of every abstract are held as plain columns (an estimated 32 GB at the peak
+for the whole of PATSTAT); texts are not. They are streamed a second time, for the sampled documents alone. Whatever the
+sample size, a document's row is the same: family, group and labels are settled on the whole delivery before the sample
+is drawn.
 """
 
 from collections import Counter
@@ -438,14 +439,23 @@ def _read_of(delivery: Delivery, table: str, column: str, language: str, wanted:
     """The text column of the wanted applications, where it is in the language."""
     ids = wanted.to_numpy()
     batches = [
-        batch.filter(
-            _positions(ids, batch["appln_id"]).is_not_null()
-            & (batch[f"{column}_lg"] == language).fill_null(False)
-            & batch[column].is_not_null()
-        ).select("appln_id", column)
+        _copied(
+            batch.filter(
+                _positions(ids, batch["appln_id"]).is_not_null()
+                & (batch[f"{column}_lg"] == language).fill_null(False)
+                & batch[column].is_not_null()
+            ).select("appln_id", column)
+        )
         for batch in delivery.read(table, ("appln_id", f"{column}_lg", column), task=task)
     ]
     return pl.concat(batches)
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with texts of its own: polars' views of them would keep those of all rows it was filtered from."""
+    copied = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    assert isinstance(copied, pl.DataFrame)
+    return copied
 
 
 def _summary(corpus: pl.DataFrame) -> dict[str, Any]:

@@ -40,10 +40,10 @@ rule corpus:
         "logs/benchmarks/corpus.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 4
+    threads: 2
     resources:
-        mem_mb=100000,
-        runtime=480,
+        mem_mb=64000,
+        runtime=240,
     params:
         delivery=DELIVERY,
         options=options("seed", "corpus"),

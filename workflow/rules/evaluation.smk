@@ -21,7 +21,7 @@ rule score:
     threads: 12
     resources:
         mem_mb=12000,
-        runtime=120,
+        runtime=60,
         gres="gpu:1",
     params:
         tokens=input_folder("tokens"),
@@ -50,7 +50,7 @@ rule fit_baseline:
         "../../envs/ipcascade.yaml"
     resources:
         mem_mb=8000,
-        runtime=120,
+        runtime=60,
     params:
         options=options("seed", "baseline"),
         code=code("baseline"),

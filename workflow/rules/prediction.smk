@@ -17,8 +17,8 @@ rule predict:
         "../../envs/ipcascade.yaml"
     threads: 12
     resources:
-        mem_mb=12000,
-        runtime=240,
+        mem_mb=16000,
+        runtime=60,
         gres="gpu:1",
     params:
         model=input_folder("model"),

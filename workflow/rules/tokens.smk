@@ -37,9 +37,9 @@ rule tokens:
         "logs/benchmarks/tokens.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 8
+    threads: 4
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         encoder=input_folder("encoder"),

@@ -24,7 +24,7 @@ rule train:
     threads: 12 * CONFIG.training.devices
     resources:
         mem_mb=16000 * CONFIG.training.devices,
-        runtime=1440,
+        runtime=480,
         gres=f"gpu:{CONFIG.training.devices}",
     params:
         encoder=input_folder("encoder"),
