@@ -16,8 +16,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ipcascade.cli import main
-from ipcascade.devices import Ranks, choose_device
+from ipcascade.devices import choose_device
 from ipcascade.errors import UserError
+from ipcascade.ranks import Ranks
 from support import Files
 
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
@@ -146,26 +147,59 @@ def test_two_ranks_give_the_curve_of_one(without_dropout, of_two_ranks, tmp_path
     assert "training on 2 x CPU (1 threads)" in (folder / "log").read_text()
 
 
-def test_two_ranks_out_of_time_resume_to_the_same_bytes(without_dropout, of_two_ranks, tmp_path):
-    """Stopped by the clock of the job, then killed mid-epoch, and finished by a third start."""
-    whole, _ = of_two_ranks
-    in_job = environment(SLURM_JOB_ID="1")
-    limited = [*command(without_dropout, tmp_path, 2), "--time-limit", "0.0001"]
+SLOW_SAVE = """
+import sys, time
+from ipcascade import checkpoint, cli
+save = checkpoint.save
+def slowly(*arguments):
+    time.sleep(4)
+    save(*arguments)
+checkpoint.save = slowly
+sys.exit(cli.main())
+"""
+
+
+def test_four_ranks_out_of_time_resume_to_the_same_bytes(without_dropout, tmp_path):
+    """Stopped by the clock of the job, then told to end mid-epoch, and finished by a third start.
+
+    Four, because the order of a sum of two makes no difference.
+    """
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    trained(without_dropout, whole, devices=4)
+    in_job = environment(IPCASCADE_SUBMITTED="1")
+    limited = [*command(without_dropout, cut, 4), "--time-limit", "0.0001"]
     done = subprocess.run(limited, env=in_job, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "the time limit is near: stopped after step 1 of 105" in done.stderr
-    again = [*command(without_dropout, tmp_path, 2), "--checkpoint-minutes", "0"]
+    assert done.stderr.count("the time limit is near: stopped after step 1 of 105") == 1, (
+        "the first rank speaks for all"
+    )
+    again = [*command(without_dropout, cut, 4), "--checkpoint-minutes", "0"]
     process = subprocess.Popen(again, env=in_job, stderr=subprocess.PIPE, text=True)
-    (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
+    (checkpoint,) = cut.glob("checkpoints/*/checkpoint.safetensors")
     deadline = time.monotonic() + 60
     while step_of(checkpoint) < 40 and time.monotonic() < deadline:
         time.sleep(0.01)
     process.terminate()
     process.communicate()
     assert process.returncode != 0 and 40 <= step_of(checkpoint) < 105
-    subprocess.run(command(without_dropout, tmp_path, 2), env=in_job, check=True, capture_output=True)
-    one, other = ((folder / "model/model.safetensors").read_bytes() for folder in (whole, tmp_path))
+    subprocess.run(command(without_dropout, cut, 4), env=in_job, check=True, capture_output=True)
+    one, other = ((folder / "model/model.safetensors").read_bytes() for folder in (whole, cut))
     assert one == other
+
+
+def test_ranks_stay_until_the_first_one_has_saved(without_dropout, tmp_path):
+    """Its writing takes longer than another rank keeps silent; one that left would end the first amid its writing."""
+    (tmp_path / "ipcascade_slowly.py").write_text(SLOW_SAVE)
+    limited = [*command(without_dropout, tmp_path, 2), "--time-limit", "0.0001"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+    words = [str(tmp_path / "ipcascade_slowly.py"), *limited[limited.index("train") :]]
+    done = subprocess.run(
+        [*start, *words], env=environment(IPCASCADE_SUBMITTED="1"), capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("the time limit is near: stopped after step 1 of 105") == 1
+    assert "rank 1: " not in done.stderr
+    (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
+    assert step_of(checkpoint) == 1
 
 
 def step_of(checkpoint: Path) -> int:

@@ -1,12 +1,16 @@
 """Jobs of an earlier run in Slurm's queue, by a squeue of the tests' own (tests/slurm has the real one)."""
 
+import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ipcascade import slurm
 from ipcascade.errors import UserError
-from ipcascade.slurm import QueuedJob, jobs_of_folder, wait_for_jobs
+from ipcascade.slurm import QueuedJob, hold_folder, jobs_of_folder, wait_for_jobs
 
 
 @pytest.fixture
@@ -76,3 +80,64 @@ def test_a_slurm_that_does_not_answer_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     with pytest.raises(UserError, match=r"squeue does not answer \(slurm_load_jobs error: Unable to contact"):
         jobs_of_folder(tmp_path)
+
+
+def test_a_slurm_that_is_away_for_a_while_does_not_end_the_waiting(monkeypatch, tmp_path):
+    job = QueuedJob("7", "RUNNING", "train")
+    answers = iter([[job], UserError("squeue does not answer (socket timed out)."), [job], []])
+
+    def answer(folder):
+        if isinstance(found := next(answers), UserError):
+            raise found
+        return found
+
+    monkeypatch.setattr(slurm, "jobs_of_folder", answer)
+    said: list[str] = []
+    assert wait_for_jobs(tmp_path, said.append, seconds=0)
+    assert len(said) == 2 and said[1] == "squeue does not answer (socket timed out). Trying again"
+
+
+def test_a_slurm_that_stays_away_ends_it(monkeypatch, tmp_path):
+    answers = iter([[QueuedJob("7", "RUNNING", "train")]])
+
+    def answer(folder):
+        for found in answers:
+            return found
+        raise UserError("away")
+
+    monkeypatch.setattr(slurm, "jobs_of_folder", answer)
+    with pytest.raises(UserError, match="away"):
+        wait_for_jobs(tmp_path, lambda sentence: None, seconds=0)
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from ipcascade.slurm import hold_folder
+hold_folder(Path(sys.argv[1]), print)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_folder_is_held_by_one_process_until_it_is_killed(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(
+            UserError, match=rf"another Snakemake \(process {holder.pid} on .+\) submits jobs from this"
+        ):
+            hold_folder(tmp_path, print)
+        holder.kill()
+    hold_folder(tmp_path, print)
+
+
+def test_a_file_system_without_locks_is_said(monkeypatch, tmp_path):
+    def refuses(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(slurm.fcntl, "flock", refuses)
+    said: list[str] = []
+    hold_folder(tmp_path, said.append)
+    assert "cannot be locked (Function not implemented)" in said[0]

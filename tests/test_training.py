@@ -17,6 +17,7 @@ from safetensors import safe_open
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions, load, section_options
 from ipcascade.model import new_model
+from ipcascade.steps.train import _stop_at
 from ipcascade.training import Loss, Training
 
 OPTIONS = {
@@ -25,6 +26,7 @@ OPTIONS = {
 }  # fmt: skip
 
 ALL_OPTIONS = section_options(load({"training": OPTIONS}), "seed", "training")
+del ALL_OPTIONS["training"]["accelerator"]
 
 
 def arguments(files, folder: Path, **options) -> list[str]:
@@ -153,6 +155,13 @@ def test_what_an_unused_checkpoint_differs_in_is_said(files, trained, tmp_path):
     assert "resuming" not in log
 
 
+def test_checkpoints_do_not_depend_on_the_accelerator(files, trained, tmp_path):
+    command = arguments(files, tmp_path, accelerator="cpu")
+    command[command.index("--checkpoints") + 1] = str(trained / "checkpoints")
+    assert main([*command, "--log", str(tmp_path / "log")]) == 0
+    assert "resuming at step 420 of 420" in (tmp_path / "log").read_text()
+
+
 def test_early_stopping_ends_after_epochs_without_a_better_one(files, tmp_path):
     options = {"early_stopping": 1, "epochs": 20, "encoder_learning_rate": 1e-12, "head_learning_rate": 1e-12}
     assert main(arguments(files, tmp_path, **options)) == 0
@@ -264,28 +273,37 @@ def test_gradients_that_always_overflow_fp16_are_one_sentence(files, tmp_path, m
 
 
 def test_a_training_that_runs_out_of_time_resumes_to_the_same_bytes(files, trained, tmp_path, monkeypatch, capsys):
-    """Allocations too short for the training: each saves, says so and exits 1, and the last one finishes."""
-    monkeypatch.setenv("SLURM_JOB_ID", "1")
-    steps = Training._step
+    """Allocations too short for the training: each saves, says so and exits 1, and the last one finishes.
 
-    def slow(self, batch):
-        time.sleep(0.01)
-        return steps(self, batch)
+    By a clock that goes on by a second whenever it is read, so that it is the same on every machine.
+    """
 
-    monkeypatch.setattr(Training, "_step", slow)
+    class Clock:
+        now = 0.0
+
+        def monotonic(self):
+            self.now += 1
+            return self.now
+
     codes = []
-    while not codes or (codes[-1] == 1 and len(codes) < 20):
-        codes.append(main([*arguments(files, tmp_path), "--time-limit", str(2.5 / 60), "--log", str(tmp_path / "log")]))
+    while not codes or (codes[-1] == 1 and len(codes) < 10):
+        monkeypatch.setattr("ipcascade.training.time", Clock())
+        monkeypatch.setattr("ipcascade.steps.train._stop_at", lambda started, limit: 250)
+        codes.append(main([*arguments(files, tmp_path), "--checkpoint-minutes", "1000"]))
         if codes[-1] == 1:
             assert "the time limit is near: stopped after step" in capsys.readouterr().err
             assert not (tmp_path / "model").exists()
-    assert codes[-1] == 0 and len(codes) > 2
+    assert codes == [1, 1, 1, 0] or codes == [1, 1, 1, 1, 0]
     assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
 
 
-def test_the_time_limit_counts_only_in_a_slurm_job(files, tmp_path, monkeypatch):
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert main([*arguments(files, tmp_path, epochs=1), "--time-limit", "0.0001"]) == 0
+def test_the_margin_is_ten_minutes_of_a_long_job_and_a_fifth_of_a_short_one(monkeypatch):
+    monkeypatch.delenv("IPCASCADE_SUBMITTED", raising=False)
+    assert _stop_at(1000, 60) == _stop_at(1000, None) == float("inf"), "outside of a job nothing ends"
+    monkeypatch.setenv("IPCASCADE_SUBMITTED", "1")
+    assert _stop_at(1000, None) == float("inf")
+    assert _stop_at(1000, 480) == 1000 + 470 * 60
+    assert _stop_at(1000, 10) == 1000 + 8 * 60
 
 
 def test_sigterm_saves_the_step_that_was_done(files, trained, tmp_path):

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slurm
 GPU_RULES = {"train", "score", "predict"}
 MODEL = "results/model/model.safetensors"
 ON_CPU = {"training": {"accelerator": "cpu"}, "scoring": {"accelerator": "cpu"}}
-# About 20 s of training, long enough to be met in its middle.
-EPOCHS = 100
+# About 30 s of training, long enough to be met in its middle.
+EPOCHS = 150
 
 
 def command(*arguments: str, threads: int = 1) -> list[str]:
@@ -146,7 +146,12 @@ def test_a_killed_driver_is_restarted_and_submits_nothing_twice(cluster, prepare
     driver = started(cluster, prepared, "--", MODEL)
     job = amid_training(cluster, prepared)
     second = cluster.run(command("--", MODEL), prepared.folder, check=False)
-    assert second.returncode == 1 and "cannot be locked" in second.stderr, "two drivers in one folder"
+    assert second.returncode == 1 and "cannot be locked" in second.stderr, "two drivers for the same files"
+    other = cluster.run(command("--", "results/figures/figure1.pdf"), prepared.folder, check=False)
+    assert other.returncode == 1, "two drivers in one folder"
+    assert re.search(
+        rf"another Snakemake \(process \d+ on {cluster.node}\) submits jobs from this folder", other.stderr
+    )
     assert cluster.job(job["JobId"])["JobState"] == "RUNNING"
     driver.kill()
     driver.wait()
@@ -214,12 +219,14 @@ def test_a_requeued_training_goes_on(cluster, prepared, undisturbed):
 @pytest.mark.long
 def test_a_training_longer_than_its_wall_time_takes_several_jobs(cluster, prepared, tmp_path):
     """One minute each; the step stops itself before Slurm would, and says so."""
-    configure(prepared, epochs=5 * EPOCHS)
-    limited = ["--set-resources", "train:runtime=1", "--retries", "8", "--", MODEL]
-    driver = started(cluster, prepared, *limited)
+    configure(prepared, epochs=3 * EPOCHS)
+    profile = prepared.folder / "profiles/stanage/config.yaml"
+    profile.write_text(profile.read_text().replace("    qos: gpu\n", "    qos: gpu\n    runtime: 1\n"))
+    driver = started(cluster, prepared, "--retries", "8", "--", MODEL)
     expected = trained_undisturbed(prepared, tmp_path / "undisturbed")
     assert driver.wait(timeout=600) == 0, log_of(prepared)
     states = [job["JobState"] for job in jobs_of(cluster, prepared)]
+    assert {(job["Partition"], job["TimeLimit"]) for job in jobs_of(cluster, prepared)} == {("gpu", "00:01:00")}
     assert len(states) > 1 and states == ["FAILED"] * (len(states) - 1) + ["COMPLETED"]
     assert log_of(prepared).count("the time limit is near: stopped after step") >= len(states) - 1
     assert weights(prepared) == expected

@@ -3,8 +3,11 @@
 import os
 import shutil
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+
+from projects import Project, rules_in
 
 pytestmark = pytest.mark.workflow
 DOWNSTREAM_OF_TRAINING = {"train", "score", "thresholds", "metrics", "table2", "figure3"}
@@ -103,3 +106,16 @@ def test_a_changed_corpus_runs_all_after_it(finished):
         planned = real(finished.planned("all"))
     assert planned >= DOWNSTREAM_OF_TRAINING | {"corpus", "splits", "tokens", "figure1", "table1"}
     assert "encoder" not in planned and "demo_delivery" not in planned
+
+
+def test_a_figure_is_made_anew_from_results_that_were_copied_home(finished, tmp_path):
+    """Without delivery and without Snakemake's records, as the guide to Stanage says."""
+    home = Project(Path(shutil.copytree(finished.folder, tmp_path / "home")))
+    for name in (".snakemake", "results/delivery"):
+        shutil.rmtree(home.folder / name)
+    target = "results/figures/figure1.pdf"
+    before = (home.folder / target).read_bytes()
+    home.configure(figures={"font_size": 6})
+    arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--allowed-rules", "figure1", "--force"]
+    assert rules_in(home.snakemake(*arguments, "--", target).stdout) == {"figure1"}
+    assert (home.folder / target).read_bytes() != before

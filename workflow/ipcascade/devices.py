@@ -1,20 +1,14 @@
-"""Where tensors live: one device a process, and the processes of one training when there are several.
+"""Where a process computes, and how several processes of one training are started.
 
-`launch_ranks` starts one process (rank) a device and tells each its place through environment variables. Ranks then do
-the same steps on their own share of each batch and agree on all that must not differ between them: gradients, the loss
-shown, and whether to stop. With a single process every agreement is its own.
+Nothing here changes a result but through the precision that a device brings along.
 """
 
 import logging
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from torch import Tensor, distributed, nn
 
 from .errors import UserError
 
@@ -71,6 +65,10 @@ def _why_not(given: str | None) -> str:
     )
 
 
+# After SIGTERM the first rank may still have a checkpoint to write.
+SECONDS_TO_SAVE = 120
+
+
 def launch_ranks(count: int, words: Sequence[str]) -> int:
     """Run `ipcascade WORDS` as `torchrun --standalone` does, in `count` processes of this machine; the exit code.
 
@@ -81,9 +79,11 @@ def launch_ranks(count: int, words: Sequence[str]) -> int:
     from torch.distributed.run import main as torchrun
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
+        options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SECONDS_TO_SAVE), "-m"]
         # After `--` its parser leaves the words alone: ours look like abbreviations of its own.
-        torchrun(["--standalone", "--nproc-per-node", str(count), "-m", "--", "ipcascade", *words])
+        torchrun([*options, "--", "ipcascade", *words])
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         if failure.exitcode < 0:
@@ -101,73 +101,3 @@ def launch_ranks(count: int, words: Sequence[str]) -> int:
 def is_rank() -> bool:
     """Whether this process is one of those that `launch_ranks` started."""
     return "LOCAL_RANK" in os.environ
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """The processes of one training: this one's number, how many there are, and what they exchange.
-
-    Every method that exchanges must be called by all ranks, in the same order.
-    """
-
-    rank: int
-    size: int
-    device: torch.device
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the rank that writes files."""
-        return self.rank == 0
-
-    def share(self, items: np.ndarray) -> np.ndarray:
-        """This rank's share of `items`: every size-th, from its own number on."""
-        return items[self.rank :: self.size]
-
-    def parallel(self, model: nn.Module) -> nn.Module:
-        """The model such that backward averages gradients over ranks. Its weights are those of rank 0 from now on."""
-        if self.size == 1:
-            return model
-        devices = [self.device] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(model, device_ids=devices)
-
-    def mean(self, value: Tensor) -> Tensor:
-        """The mean over ranks of a tensor of any shape."""
-        if self.size == 1:
-            return value
-        summed = value.clone()
-        distributed.all_reduce(summed)
-        return summed / self.size
-
-    def largest(self, number: int) -> int:
-        """The largest of the ranks' numbers. Waits for no GPU: it goes from host to host."""
-        if self.size == 1:
-            return number
-        found = torch.tensor(number)
-        distributed.all_reduce(found, distributed.ReduceOp.MAX)
-        return int(found)
-
-    def wait(self) -> None:
-        """Until all ranks have come here."""
-        self.largest(0)
-
-    def joined(self, rows: np.ndarray, count: int) -> np.ndarray:
-        """The float rows [count, ...] of items, put together from what each rank has of its `share` of them."""
-        if self.size == 1:
-            return rows
-        whole = torch.zeros((count, *rows.shape[1:]), dtype=torch.from_numpy(rows).dtype)
-        whole[self.rank :: self.size] = torch.from_numpy(rows)
-        distributed.all_reduce(whole)  # exact: of every row all ranks but one hold zeros
-        return whole.numpy()
-
-
-@contextmanager
-def ranks_of(device: torch.device) -> Iterator[Ranks]:
-    """This process among those that `launch_ranks` started; alone where it was started by itself."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        yield Ranks(0, 1, device)
-        return
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    yield Ranks(distributed.get_rank(), size, device)
-    # Only after success: a rank that fails must not wait for the others, which the launcher ends.
-    distributed.destroy_process_group()

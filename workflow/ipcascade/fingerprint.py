@@ -12,8 +12,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 
-# These reach a result only as options (which rules carry by themselves) or never: wording, progress, the command line.
-WITHOUT_EFFECT = frozenset({"ipcascade", "ipcascade.config", "ipcascade.errors", "ipcascade.progress", "ipcascade.cli"})
+# These reach a result only as options (which rules carry by themselves) or never: wording, progress, the command line,
+# where things run.
+WITHOUT_EFFECT = frozenset(
+    f"ipcascade{module}" for module in ("", ".config", ".errors", ".progress", ".cli", ".devices")
+)
 
 
 def step_fingerprint(step: str) -> str:

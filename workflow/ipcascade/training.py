@@ -27,7 +27,6 @@ from . import checkpoint
 from .batching import epoch_batches, padded, steps_an_epoch
 from .config import TrainingOptions
 from .curve import measures_of_epoch
-from .devices import Ranks
 from .errors import UserError
 from .model import (
     CascadeModel,
@@ -39,6 +38,7 @@ from .model import (
 )
 from .progress import Progress
 from .randomness import stream_seed
+from .ranks import Ranks
 from .scoring import probabilities
 from .taxonomy import Taxonomy
 from .tokens import TokenCache
@@ -190,6 +190,7 @@ class Training:
                 progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
             if next_move != GO_ON:
                 self._save()
+                self.ranks.wait()  # a rank that left before the first one has saved would end that one, too
                 saved = time.monotonic()
             if next_move == OUT_OF_TIME:
                 raise OutOfTime(

@@ -11,7 +11,7 @@ import shlex
 from ipcascade import config as settings
 from ipcascade.errors import UserError
 from ipcascade.fingerprint import step_fingerprint as code
-from ipcascade.slurm import wait_for_jobs
+from ipcascade.slurm import hold_folder, wait_for_jobs
 from ipcascade.sources.delivery import delivery_files
 from ipcascade.sources.demo import DELIVERY_FILES
 from snakemake.persistence import PersistenceBase
@@ -29,12 +29,19 @@ except UserError as error:
     refuse(error)
 
 
-def earlier_jobs_have_ended():
-    """Wait for the jobs that an earlier run left in Slurm's queue; whether there were any."""
-    if workflow.local_exec:
-        return False
+def alone_on_slurm():
+    """Refuse a second Snakemake that submits from this folder, and wait for the jobs that one left which was killed.
+
+    Snakemake's own locks keep two apart only where their files meet. Returns whether there were jobs to wait for.
+    """
+
+
+    def say(sentence):
+        print(f"ipcascade: {sentence}", file=sys.stderr, flush=True)
+
     try:
-        return wait_for_jobs(Path.cwd(), lambda sentence: print(f"ipcascade: {sentence}", file=sys.stderr, flush=True))
+        hold_folder(Path.cwd(), say)
+        return wait_for_jobs(Path.cwd(), say)
     except UserError as error:
         refuse(error)
 
@@ -86,6 +93,9 @@ def in_shell(path):
 # Jobs find the package beside this workflow whether or not it is installed. Without a conda environment they use the
 # Python that runs Snakemake, also where its virtual environment was not activated.
 PREFIX = f"export PYTHONPATH={in_shell(WORKFLOW)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+if workflow.remote_exec:
+    # Only such a job ends with its rule's `runtime`.
+    PREFIX += "export IPCASCADE_SUBMITTED=1; "
 if not workflow.deployment_settings.deployment_method:
     PREFIX += f"export PATH={in_shell(Path(sys.executable).parent)}:$PATH; "
 shell.prefix(PREFIX)

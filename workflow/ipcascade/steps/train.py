@@ -14,17 +14,20 @@ import torch
 from .. import checkpoint
 from ..config import Config, section_options
 from ..curve import check_select_by
-from ..devices import Ranks, choose_device, is_rank, launch_ranks, ranks_of
+from ..devices import choose_device, is_rank, launch_ranks
 from ..doors import folder_checksum, provenance, read_json, read_provenance, write_parquet
 from ..fingerprint import module_fingerprint
 from ..model import new_model, prior_bias, resolve_precision, save_model
 from ..model_card import model_card
 from ..randomness import stream_seed
+from ..ranks import Ranks, ranks_of
 from ..tokens import TokenCache
 from ..training import Training, TrainingData
 from .labelled import add_documents, read_documents
 
 log = logging.getLogger(__name__)
+# Set by the workflow in the jobs that it submitted.
+SUBMITTED = "IPCASCADE_SUBMITTED"
 # Of the wall time of a job these minutes, but at most this share, are left for its start and for the last checkpoint.
 LONGEST_MARGIN = 10.0
 LARGEST_MARGIN_SHARE = 0.2
@@ -39,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-minutes", type=float, default=5, help="how often to save one (default: 5)")
     parser.add_argument(
         "--time-limit", type=float, metavar="MINUTES",
-        help="wall time of the job; in a Slurm job (SLURM_JOB_ID) training saves and stops shortly before it is over",
+        help="wall time of the job; training saves and stops shortly before it is over. Heeded in jobs that Snakemake "
+        f"submitted ({SUBMITTED} is set), elsewhere nothing ends with it",
     )  # fmt: skip
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
     parser.add_argument("--history", type=Path, required=True, help="history.parquet to write")
@@ -57,8 +61,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
 
 
 def _stop_at(started: float, limit: float | None) -> float:
-    """When to stop, in seconds of `time.monotonic`: never outside of a Slurm job, where no wall time ends anything."""
-    if limit is None or "SLURM_JOB_ID" not in os.environ:
+    """When to stop, in seconds of `time.monotonic`: never outside of a submitted job, which alone has an end."""
+    if limit is None or SUBMITTED not in os.environ:
         return math.inf
     return started + 60 * (limit - min(LONGEST_MARGIN, limit * LARGEST_MARGIN_SHARE))
 
@@ -82,6 +86,11 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
     made_of["inputs"]["encoder"] = folder_checksum(args.encoder)
     # Checkpoints belong to data, options and the code that trains, not to how the result is released or described.
     belongs_to = {**made_of, "precision": precision, "code": module_fingerprint("ipcascade.training")}
+    # It says on what to compute, not what; what it changes is the precision.
+    belongs_to["options"] = {
+        **made_of["options"],
+        "training": {name: value for name, value in made_of["options"]["training"].items() if name != "accelerator"},
+    }
     folder, fingerprint = checkpoint.folder_for(args.checkpoints, belongs_to)
     log.info(
         "training on %d x %s in %s: %d documents, %d for validation, checkpoints in %s",
