@@ -119,3 +119,18 @@ def test_a_figure_is_made_anew_from_results_that_were_copied_home(finished, tmp_
     arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--allowed-rules", "figure1", "--force"]
     assert rules_in(home.snakemake(*arguments, "--", target).stdout) == {"figure1"}
     assert (home.folder / target).read_bytes() != before
+
+
+def test_a_retraining_that_failed_is_still_to_be_done(finished):
+    """Its failure must not be on record as a success with the new options, with the old metrics there."""
+    target = "results/metrics/test.json"
+    finished.configure(training={"select_by": "no such measure"})
+    arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--", target]
+    done = finished.snakemake(*arguments, check=False)
+    assert done.returncode == 1 and "no such measure" in done.stdout
+    assert not (finished.folder / "results/model/model.safetensors").exists()
+    assert finished.planned(target) >= {"train", "score", "metrics"}
+    # Back to the options of before: the model that is missing is made from its checkpoint.
+    finished.configure()
+    assert "train" in finished.run("all")
+    assert "resuming at step" in (finished.folder / "logs/train.log").read_text()

@@ -53,7 +53,9 @@ def unused(root: Path, folder: Path) -> list[str]:
         told = [
             f"{key} {other.get(key)}, now {own.get(key)}" if key.startswith("options.") else key for key in different
         ]
-        sentences.append(f"{path} is not used: it was made with other {'; '.join(told)}")
+        sentences.append(
+            f"{path} is not used: it was made with other {'; '.join(told)} (delete {path.parent} if you do not go back)"
+        )
     return sentences
 
 

@@ -90,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             time.sleep(SECONDS_TO_BE_SILENT)
         log.error("ipcascade %s: %s", step, error)
         return 1
+    except BrokenPipeError:  # whoever read the output has had enough: `ipcascade summary | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if error.strerror is None:
             raise

@@ -124,7 +124,6 @@ def _one_sentence(name: str, revision: str) -> Iterator[None]:
         # cache (no room, no right) is another matter.
         if isinstance(error, OSError) and error.strerror is not None:
             raise
-        log.debug("", exc_info=True)
         raise NotFetchedError(_unreachable(name, revision, f"{type(error).__name__}: {_first_line(error)}")) from error
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shlex
+from contextvars import ContextVar
 
 from ipcascade import config as settings
 from ipcascade.errors import UserError
@@ -14,6 +15,7 @@ from ipcascade.fingerprint import step_fingerprint as code
 from ipcascade.slurm import hold_folder, wait_for_jobs
 from ipcascade.sources.delivery import delivery_files
 from ipcascade.sources.demo import DELIVERY_FILES
+from snakemake.jobs import Job
 from snakemake.persistence import PersistenceBase
 from snakemake_interface_executor_plugins.settings import ExecMode
 
@@ -35,7 +37,6 @@ def alone_on_slurm():
     Snakemake's own locks keep two apart only where their files meet. Returns whether there were jobs to wait for.
     """
 
-
     def say(sentence):
         print(f"ipcascade: {sentence}", file=sys.stderr, flush=True)
 
@@ -46,29 +47,40 @@ def alone_on_slurm():
         refuse(error)
 
 
-def record_in_jobs():
-    """Let a job record what its outputs were made with.
+def keep_true_records():
+    """See to it that Snakemake's records say what outputs were made with, neither more nor less.
 
-    Snakemake leaves that to the process that submitted the job. Where that was killed, outputs would stand there without
-    a record, and no change of options or code would ever make them again. Contents of inputs are not read for it: a
-    job that has its submitter gets a record with their checksums from there.
+    Snakemake (9.27) records a job that failed like one that succeeded. If the outputs of other rules are there from an
+    earlier run, the failed one is then never made again: its options are those on record, and nobody asks for its
+    outputs. Here the record of the last success stays.
+
+    And it leaves the record of a job that it submitted to the process that did so. Where that was killed, outputs would
+    stand there without one, and no change of options or code would ever make them again. Here such a job writes a record
+    itself, without reading its inputs for checksums: from its submitter it gets one with them.
     """
-    finished = PersistenceBase.finished
+    finished, postprocess = PersistenceBase.finished, Job.postprocess
+    failed = ContextVar("failed", default=False)
 
-    async def finished_with_record(persistence, job):
+    async def postprocess_and_say_if_failed(job, *arguments, error=False, **more):
+        failed.set(error)
+        await postprocess(job, *arguments, error=error, **more)
+
+    async def finished_unless_failed(persistence, job):
+        if failed.get():
+            return
         settings = workflow.workflow_settings
-        workflow.workflow_settings = dataclasses.replace(settings, exec_mode=ExecMode.DEFAULT)
-        persistence.max_checksum_file_size = 0
+        if not workflow.is_main_process:
+            workflow.workflow_settings = dataclasses.replace(settings, exec_mode=ExecMode.DEFAULT)
+            persistence.max_checksum_file_size = 0
         try:
             await finished(persistence, job)
         finally:
             workflow.workflow_settings = settings
 
-    PersistenceBase.finished = finished_with_record
+    Job.postprocess, PersistenceBase.finished = postprocess_and_say_if_failed, finished_unless_failed
 
 
-if not workflow.is_main_process:
-    record_in_jobs()
+keep_true_records()
 
 
 def options(*sections):

@@ -31,8 +31,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
         part.replace(args.folder)
     except NotFetchedError as error:
         raise UserError(
-            f"{error}; run `snakemake --profile PROFILE {args.folder / FACTS}` on a node with internet, or give a "
-            "local folder in encoder.name"
+            f"{error}; run `snakemake --profile PROFILE --configfile YOURS -- {args.folder / FACTS}` on a node with "
+            "internet, or give a local folder in encoder.name"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
