@@ -12,6 +12,13 @@ REPOSITORY = Path(__file__).parents[1]
 WORDS = "a an the of for and with device method acid engine antibody circuit signal polymer valve seed fabric".split()
 
 
+# Columns of the history that tell of speed and machine; all others are the same wherever a training runs.
+OF_THE_MACHINE = (
+    "seconds", "documents_per_second", "tokens_per_second", "tflops_per_device", "model_flop_utilisation",
+    "data_wait_share", "peak_memory_mib",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Files:
     """The inputs of the training step."""

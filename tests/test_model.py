@@ -16,7 +16,6 @@ from ipcascade.model import (
     new_model,
     parameter_groups,
     prior_bias,
-    resolve_precision,
     save_model,
 )
 
@@ -27,7 +26,7 @@ def bias(taxonomy):
 
 @pytest.fixture
 def model(encoder_folder, taxonomy):
-    return new_model(encoder_folder, taxonomy, 0.1, 0.0, bias(taxonomy), seed=1).eval()
+    return new_model(encoder_folder, taxonomy, 0.1, 0.0, bias(taxonomy), 1, 32, "padded").eval()
 
 
 BATCH = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]]), torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]]).bool()
@@ -35,7 +34,7 @@ BATCH = torch.tensor([[2, 7, 8, 3], [2, 9, 3, 0]]), torch.tensor([[1, 1, 1, 1], 
 
 def test_a_released_model_gives_the_same_logits(model, encoder_folder, taxonomy, tmp_path):
     save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {"max_length": 32})
-    again, tree, text = load_model(tmp_path / "model")
+    again, tree, text = load_model(tmp_path / "model", "padded")
     assert tree == taxonomy and text == {"max_length": 32}
     for one, other in zip(model(*BATCH), again(*BATCH), strict=True):
         assert torch.equal(one, other)
@@ -90,13 +89,6 @@ def test_groups_hold_every_parameter_once(model):
     assert (head["peak"], head["weight_decay"]) == (1e-3, 0)
 
 
-def test_precision_by_device():
-    assert resolve_precision("auto", torch.device("cuda")) == "fp16"
-    assert resolve_precision("auto", torch.device("cpu")) in ("bf16", "fp32")
-    with pytest.raises(UserError, match="fp16 needs a CUDA device"):
-        resolve_precision("fp16", torch.device("cpu"))
-
-
 def test_attention_dropout_is_set(encoder_folder):
     assert load_encoder(encoder_folder, 0.25).config.attention_probs_dropout_prob == 0.25
 
@@ -115,9 +107,9 @@ def test_missing_weights_are_not_made_up(encoder_folder, tmp_path):
 
 def test_a_folder_that_is_no_model_is_one_sentence(encoder_folder, model, taxonomy, tmp_path):
     with pytest.raises(UserError, match=r"is not a released model: labels.json is missing"):
-        load_model(encoder_folder)
-    save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {})
+        load_model(encoder_folder, "packed")
+    save_model(model, model.state_dict(), encoder_folder, taxonomy, "# card", tmp_path / "model", {"max_length": 32})
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
     with pytest.raises(UserError, match=r"does not fit its config.json"):
-        load_model(tmp_path / "model")
+        load_model(tmp_path / "model", "packed")

@@ -12,17 +12,22 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 from safetensors import safe_open
+from safetensors.torch import load_file
+from torch._dynamo.exc import BackendCompilerFailed
 
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions, load, section_options
 from ipcascade.model import new_model
 from ipcascade.steps.train import _stop_at
+from ipcascade.tokens import TokenCache
 from ipcascade.training import Loss, Training
+from support import OF_THE_MACHINE
 
 OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
-    "attention_dropout": 0.1, "precision": "fp32",
+    "precision": "fp32",
 }  # fmt: skip
 
 ALL_OPTIONS = section_options(load({"training": OPTIONS}), "seed", "training")
@@ -102,9 +107,8 @@ def test_a_killed_training_resumes_to_the_same_bytes(files, trained, tmp_path):
     assert f"resuming at step {step} of 420" in (tmp_path / "log").read_text()
     for name in ("model.safetensors", "README.md"):
         assert (tmp_path / "model" / name).read_bytes() == (trained / "model" / name).read_bytes()
-    measured = [c for c in pl.read_parquet(trained / "history.parquet").columns if "second" not in c]
-    again, before = (pl.read_parquet(folder / "history.parquet").select(measured) for folder in (tmp_path, trained))
-    assert again.equals(before)
+    again, before = (pl.read_parquet(f / "history.parquet").drop(OF_THE_MACHINE) for f in (tmp_path, trained))
+    assert_frame_equal(again, before)
 
 
 def test_a_finished_training_is_released_again_without_a_step(files, trained, tmp_path):
@@ -172,7 +176,9 @@ def test_early_stopping_ends_after_epochs_without_a_better_one(files, tmp_path):
 
 def test_divergence_is_one_sentence(files, tmp_path, capsys):
     assert main(arguments(files, tmp_path, encoder_learning_rate=1e30, gradient_clip=1e30)) == 1
-    assert "training diverged: the loss is" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "training diverged: the loss or the gradient is no longer finite by step" in error
+    assert f"the last good checkpoint, of step 0, is in {tmp_path}/checkpoints" in error
     assert not (tmp_path / "model").exists()
 
 
@@ -217,7 +223,9 @@ def test_loss_against_a_literal_one(taxonomy, reduction, weighted, soft):
         soft_mask={"confidence": 0.1, "factor": 0.1} if soft else None,
     )
     loss = Loss(options, taxonomy, truth, torch.device("cpu"))
-    found = loss(torch.tensor(logits[:, :8]), torch.tensor(logits[:, 8:]), torch.tensor(truth, dtype=torch.float32))
+    found = loss(
+        torch.tensor(logits[:, :8]), torch.tensor(logits[:, 8:]), torch.tensor(truth, dtype=torch.float32), of=4
+    )
     expected = literal_loss(logits[:, :8], logits[:, 8:], truth, taxonomy, reduction, weights, soft)
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
@@ -230,9 +238,8 @@ def test_a_training_killed_between_last_step_and_validation_resumes(files, train
     assert main([*command, "--log", str(tmp_path / "log")]) == 0
     assert "resuming at step 70 of 420" in (tmp_path / "log").read_text()
     assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
-    measured = [c for c in pl.read_parquet(trained / "history.parquet").columns if "second" not in c]
-    again, before = (pl.read_parquet(folder / "history.parquet").select(measured) for folder in (tmp_path, trained))
-    assert again.equals(before)
+    again, before = (pl.read_parquet(f / "history.parquet").drop(OF_THE_MACHINE) for f in (tmp_path, trained))
+    assert_frame_equal(again, before)
 
 
 @pytest.fixture
@@ -288,7 +295,7 @@ def test_a_training_that_runs_out_of_time_resumes_to_the_same_bytes(files, train
     codes = []
     while not codes or (codes[-1] == 1 and len(codes) < 10):
         monkeypatch.setattr("ipcascade.training.time", Clock())
-        monkeypatch.setattr("ipcascade.steps.train._stop_at", lambda started, limit: 250)
+        monkeypatch.setattr("ipcascade.steps.train._stop_at", lambda started, limit: 500)
         codes.append(main([*arguments(files, tmp_path), "--checkpoint-minutes", "1000"]))
         if codes[-1] == 1:
             assert "the time limit is near: stopped after step" in capsys.readouterr().err
@@ -326,7 +333,7 @@ def test_sigterm_saves_the_step_that_was_done(files, trained, tmp_path):
 
 
 def test_a_signal_during_validation_saves_the_epoch_that_was_trained(files, trained, tmp_path, monkeypatch):
-    def told_while_scoring(model, cache, documents, batch_size, precision, advance):
+    def told_while_scoring(model, cache, documents, batching, token_budget, precision, advance):
         signal.raise_signal(signal.SIGTERM)
         advance(1)
         raise AssertionError("went on after the signal")
@@ -339,3 +346,91 @@ def test_a_signal_during_validation_saves_the_epoch_that_was_trained(files, trai
     assert step_of(next(tmp_path.glob("checkpoints/*/checkpoint.safetensors"))) == 70
     assert main(arguments(files, tmp_path)) == 0
     assert (tmp_path / "model/model.safetensors").read_bytes() == (trained / "model/model.safetensors").read_bytes()
+
+
+def test_a_step_does_not_depend_on_how_it_is_split(files, tmp_path):
+    """One pass or many, packed or padded: the same weights but for rounding. Without dropout, which follows passes."""
+    encoder = tmp_path / "encoder"
+    shutil.copytree(files.encoder, encoder)
+    described = json_of(encoder / "config.json")
+    (encoder / "config.json").write_text(json.dumps({**described, "hidden_dropout_prob": 0.0}))
+    weights, histories = [], []
+    for number, options in enumerate([{}, {"token_budget": 70}, {"batching": "padded"}, {"token_budget": 1}]):
+        command = arguments(files, tmp_path / str(number), batch_size=16, epochs=2, dropout=0, **options)
+        command[command.index("--encoder") + 1] = str(encoder)
+        assert main(command) == 0
+        weights.append(load_file(tmp_path / str(number) / "model/model.safetensors"))
+        histories.append(pl.read_parquet(tmp_path / str(number) / "history.parquet"))
+    for other in weights[1:]:
+        for name, tensor in weights[0].items():
+            torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+    for other in histories[1:]:
+        assert other["train_loss"].to_list() == pytest.approx(histories[0]["train_loss"].to_list(), rel=1e-4)
+    assert histories[0]["padding_efficiency"][0] > 0.85
+
+
+def test_what_the_history_says_of_speed(files, trained):
+    history = pl.read_parquet(trained / "history.parquet")
+    cache = TokenCache.open(files.tokens)
+    tokens = cache.lengths[:140].sum()
+    for row in history.iter_rows(named=True):
+        assert row["documents_per_second"] == pytest.approx(140 / row["seconds"])
+        assert row["tokens_per_second"] == pytest.approx(tokens / row["seconds"])
+        assert 0 < row["data_wait_share"] < 1 and 0 < row["padding_efficiency"] <= 1
+        assert row["model_flop_utilisation"] is None, "no peak is known of a CPU"
+        assert row["tflops_per_device"] > 0 and row["peak_memory_mib"] > 50 and row["skipped_steps"] == 0
+
+
+def test_skipped_steps_are_counted(files, tmp_path, monkeypatch, fp16_on_cpu):
+    """Three gradients overflow, two in the first epoch of 70 steps and one in the second."""
+    calls = []
+
+    def overflow_at_times(gradient):
+        calls.append(None)
+        return gradient * (float("inf") if len(calls) in (3, 9, 100) else 1)
+
+    def with_hook(*args, **kwargs):
+        model = new_model(*args, **kwargs)
+        model.class_head.weight.register_hook(overflow_at_times)
+        return model
+
+    monkeypatch.setattr("ipcascade.steps.train.new_model", with_hook)
+    assert main(arguments(files, tmp_path, epochs=2)) == 0
+    assert pl.read_parquet(tmp_path / "history.parquet")["skipped_steps"].to_list() == [2, 1]
+
+
+def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(files, tmp_path, monkeypatch, capsys):
+    """With a finite loss, as in the last step before one that is saved."""
+    calls = []
+
+    def poison(gradient):
+        calls.append(None)
+        return gradient * (float("nan") if len(calls) == 5 else 1)
+
+    def with_hook(*args, **kwargs):
+        model = new_model(*args, **kwargs)
+        model.class_head.weight.register_hook(poison)
+        return model
+
+    monkeypatch.setattr("ipcascade.steps.train.new_model", with_hook)
+    assert main([*arguments(files, tmp_path), "--checkpoint-minutes", "0"]) == 1
+    assert "no longer finite by step 5; the last good checkpoint, of step 4, is in" in capsys.readouterr().err
+    (saved,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
+    assert step_of(saved) == 4
+    assert all(bool(tensor.isfinite().all()) for tensor in load_file(saved).values())
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "too little memory for passes of 16384 tokens: halve"),
+        (BackendCompilerFailed(print, RuntimeError("no C compiler"), None), "or set training.compile: false"),
+    ],
+)
+def test_what_goes_wrong_on_a_gpu_is_one_sentence(files, tmp_path, monkeypatch, capsys, error, sentence):
+    def failing(self, batch):
+        raise error
+
+    monkeypatch.setattr(Training, "_step", failing)
+    assert main(arguments(files, tmp_path)) == 1
+    assert sentence in capsys.readouterr().err

@@ -81,7 +81,7 @@ def save(
     facts: JSON-able; `best_epoch` among them says which best weights belong to it, all others are removed.
     """
     tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()} | _named_state(model, optimizer)
-    text = json.dumps({"fingerprint": fingerprint, **facts}, sort_keys=True)
+    text = json.dumps({"fingerprint": fingerprint, **facts})  # unsorted: the order of the history's columns is kept
     save_tensors(folder / NAME, tensors, {"ipcascade": text})
     kept = {NAME, _best_name(facts["best_epoch"])}
     for path in folder.glob("*.safetensors"):

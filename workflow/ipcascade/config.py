@@ -139,6 +139,10 @@ class TrainingOptions(Section):
     epochs: Count = 6
     batch_size: Count = 32
     """Documents an optimizer step."""
+    batching: Literal["packed", "padded"] = "packed"
+    """`packed`: documents end to end, no padding computed; `padded`: for encoders that cannot be packed."""
+    token_budget: Count = 16_384
+    """Most tokens in one pass through the encoder: a step of more is split, with the same result. Less saves memory."""
     encoder_learning_rate: Positive = 3e-5
     head_learning_rate: Positive = 3e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -168,6 +172,11 @@ class TrainingOptions(Section):
     accelerator: Literal["auto", "cuda", "cpu"] = "auto"
     """`auto`: CUDA where torch sees a GPU, else the CPU; refused in a job that was given a GPU which torch does not
     see."""
+    compile: bool = True
+    """Compile the model on CUDA (packed only); it takes a C compiler and, once a run, a minute or two."""
+    deterministic: bool = True
+    """On CUDA use only kernels that add in a fixed order, so that a run resumed, or repeated, ends with the same
+    bytes."""
     devices: Count = 1
     """GPUs of one machine that share each batch (processes, on a CPU); the rule asks for as many."""
     early_stopping: Count | None = None
@@ -183,6 +192,12 @@ class TrainingOptions(Section):
         return self
 
     @model_validator(mode="after")
+    def _packing_has_no_attention_dropout(self) -> "TrainingOptions":
+        if self.batching == "packed" and self.attention_dropout:
+            raise ValueError("packed batches have no attention_dropout; set it to 0, or batching to padded")
+        return self
+
+    @model_validator(mode="after")
     def _batch_can_be_shared(self) -> "TrainingOptions":
         if self.batch_size % self.devices:
             raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.devices} devices")
@@ -192,10 +207,14 @@ class TrainingOptions(Section):
 class ScoringOptions(Section):
     """From documents to probabilities."""
 
-    batch_size: Count = 64
-    """Documents a forward pass."""
-    precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
+    batching: Literal["packed", "padded"] = "packed"
     """As in training."""
+    token_budget: Count = 16_384
+    """Most tokens in one pass through the encoder."""
+    precision: Literal["auto", "fp16", "bf16", "fp32", "int8"] = "auto"
+    """As in training; `int8`: linear layers in 8 bits, for CPUs without bf16."""
+    compile: bool = False
+    """As in training; worth its time from some hundred thousand documents on."""
     accelerator: Literal["auto", "cuda", "cpu"] = "auto"
     """As in training."""
 

@@ -9,7 +9,7 @@ import math
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from . import attention
+from .batching import Batching
 from .doors import SCHEMA_VERSION, dump_json
 from .errors import UserError
 from .taxonomy import Taxonomy
 from .tensors import save_tensors
+from .tokens import POSITIONS_AFTER_PADDING
 
-Precision = Literal["fp16", "bf16", "fp32"]
 WEIGHTS = "model.safetensors"
 LABELS = "labels.json"
 HEADS = ("section_head", "class_head")
@@ -30,24 +32,86 @@ ATTENTION_DROPOUT_KEYS = ("attention_probs_dropout_prob", "attention_dropout")
 
 
 class CascadeModel(nn.Module):
-    """An encoder with two linear heads on its first token's last hidden state."""
+    """An encoder with two linear heads on each document's first token's last hidden state."""
 
-    def __init__(self, encoder: nn.Module, hidden: int, sections: int, classes: int, dropout: float) -> None:
+    encoder: Any  # a transformers model, of whichever class
+
+    def __init__(
+        self, encoder: nn.Module, hidden: int, sections: int, classes: int, dropout: float, longest: int
+    ) -> None:
+        """longest: most tokens a document."""
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.section_head = nn.Linear(hidden, sections)
         self.class_head = nn.Linear(hidden, classes)
+        self.longest = longest
+        self.first_position = first_position(encoder.config)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of a padded batch.
+    def forward(
+        self, ids: Tensor, mask: Tensor | None = None, positions: Tensor | None = None, starts: Tensor | None = None,
+        firsts: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Logits of a pass, whose tensors are described in `batching.Pass`: padded with `mask`, else packed.
 
-        ids: int64 [documents, length]; mask: bool or int64 of the same shape, true at real tokens.
-        Returns section logits [documents, sections] and class logits [documents, classes].
+        Returns section logits [documents, sections] and class logits [documents, classes]; packed, a row a slot.
         """
-        hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+        if positions is None or firsts is None:
+            hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+        else:
+            hidden = self.encoder(
+                input_ids=ids[None],
+                position_ids=positions[None] + self.first_position,
+                cu_seq_lens_q=starts,
+                max_length_q=self.longest,
+            ).last_hidden_state[0]
+            hidden = hidden.index_select(0, firsts)
         hidden = self.dropout(hidden)
         return self.section_head(hidden), self.class_head(hidden)
+
+
+def first_position(config: Any) -> int:
+    """The position of a document's first token: 0, but for models that count from the padding token's id on."""
+    return config.pad_token_id + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
+
+
+def prepare(model: CascadeModel, batching: Batching) -> None:
+    """Choose the encoder's attention for packed or padded passes, and see that packing changes nothing.
+
+    Raises UserError for an encoder that cannot be packed: one with attention of its own, without `position_ids`, or
+    with attention dropout.
+    """
+    if batching == "padded":
+        return
+    config = model.encoder.config
+    name = config.model_type
+    padded_instead = "set training.batching and scoring.batching to padded"
+    if any(getattr(config, key, 0.0) for key in ATTENTION_DROPOUT_KEYS):
+        raise UserError(f"training.attention_dropout must be 0 with packed batches; or {padded_instead}")
+    # Two documents of five and three tokens; not the padding token, after which some count positions.
+    tokens = torch.tensor([token for token in range(9) if token != config.pad_token_id][:8])
+    mask = torch.ones(2, 5, dtype=torch.bool)
+    mask[1, 3:] = False
+    ids = torch.stack([tokens[:5], tokens[3:]]).masked_fill(~mask, config.pad_token_id or 0)
+    positions, starts = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2]), torch.tensor([0, 5, 8], dtype=torch.int32)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        expected = torch.cat(model(ids, mask), dim=1)
+        try:
+            model.encoder.set_attn_implementation(attention.NAME)
+            found = torch.cat(
+                model(torch.cat([tokens[:5], tokens[3:6]]), None, positions, starts, starts[:2].long()), dim=1
+            )
+        except (attention.UnsupportedAttention, ValueError, TypeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"encoders of the type {name} cannot be packed ({reason}); {padded_instead}") from error
+    model.train(was_training)
+    if not torch.allclose(found, expected, atol=1e-3, rtol=1e-3):
+        raise UserError(
+            f"encoders of the type {name} cannot be packed (documents side by side change one another's result); "
+            f"{padded_instead}"
+        )
 
 
 def load_encoder(folder: Path, attention_dropout: float) -> nn.Module:
@@ -88,15 +152,17 @@ def _without_pooler(encoder: nn.Module) -> nn.Module:
 
 
 def new_model(
-    encoder_folder: Path, taxonomy: Taxonomy, dropout: float, attention_dropout: float, bias: np.ndarray, seed: int
-) -> CascadeModel:
+    encoder_folder: Path, taxonomy: Taxonomy, dropout: float, attention_dropout: float, bias: np.ndarray, seed: int,
+    longest: int, batching: Batching,
+) -> CascadeModel:  # fmt: skip
     """A model with pre-trained encoder and fresh heads: Xavier-uniform weights, the given bias.
 
-    bias: float [labels] in taxonomy order.
+    bias: float [labels] in taxonomy order; longest: most tokens a document. Raises UserError as `prepare` does.
     """
     encoder = load_encoder(encoder_folder, attention_dropout)
     hidden = encoder.config.hidden_size  # type: ignore[union-attr]
-    model = CascadeModel(encoder, int(hidden), len(taxonomy.sections), len(taxonomy.classes), dropout)  # type: ignore[arg-type]
+    model = CascadeModel(encoder, int(hidden), len(taxonomy.sections), len(taxonomy.classes), dropout, longest)  # type: ignore[arg-type]
+    prepare(model, batching)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for head, level in zip((model.section_head, model.class_head), ("section", "class"), strict=True):
@@ -112,24 +178,6 @@ def prior_bias(truth: np.ndarray) -> np.ndarray:
     """
     share = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
     return np.log(share / (1 - share)).astype(np.float32)
-
-
-def resolve_precision(option: str, device: torch.device) -> Precision:
-    """What `auto` means on this device. Raises UserError for fp16 without CUDA."""
-    if option == "auto":
-        if device.type == "cuda":
-            return "fp16"
-        native = torch.cpu.get_capabilities()
-        return "bf16" if native.get("avx512_bf16") or native.get("amx_bf16") else "fp32"
-    if option == "fp16" and device.type != "cuda":
-        raise UserError("precision: fp16 needs a CUDA device; use auto, bf16 or fp32 on a CPU")
-    return option  # type: ignore[return-value]
-
-
-def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context in which a forward pass runs in `precision`."""
-    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
-    return torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32")
 
 
 def inverse_frequency_weights(truth: np.ndarray) -> np.ndarray:
@@ -174,10 +222,10 @@ def save_model(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def load_model(folder: Path) -> tuple[CascadeModel, Taxonomy, dict[str, Any]]:
+def load_model(folder: Path, batching: Batching) -> tuple[CascadeModel, Taxonomy, dict[str, Any]]:
     """Load a released folder: the model in evaluation mode, its label tree, and how its texts are treated.
 
-    Raises UserError where the folder is not one that `save_model` wrote.
+    Raises UserError where the folder is not one that `save_model` wrote, or as `prepare` does.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -196,7 +244,8 @@ def load_model(folder: Path) -> tuple[CascadeModel, Taxonomy, dict[str, Any]]:
             setattr(config, key, 0.0)
     encoder = _without_pooler(AutoModel.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]
     model = CascadeModel(
-        encoder, config.hidden_size, len(taxonomy.sections), len(taxonomy.classes), labels["dropout"]
+        encoder, config.hidden_size, len(taxonomy.sections), len(taxonomy.classes), labels["dropout"],
+        labels["text"]["max_length"],
     )  # fmt: skip
     prefix = f"{encoder.base_model_prefix}."
     own = {
@@ -208,7 +257,8 @@ def load_model(folder: Path) -> tuple[CascadeModel, Taxonomy, dict[str, Any]]:
         raise UserError(
             f"{folder}/{WEIGHTS} does not fit its config.json: {str(error).splitlines()[-1].strip()}"
         ) from error
-    return model.eval(), taxonomy, labels["text"]
+    prepare(model.eval(), batching)
+    return model, taxonomy, labels["text"]
 
 
 def parameter_groups(model: CascadeModel, encoder_rate: float, head_rate: float, decay: float) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ import torch
 from .config import ScoringOptions
 from .decoding import decode
 from .errors import UserError
-from .model import load_model, resolve_precision
+from .model import load_model
 from .progress import Progress
-from .scoring import probabilities
+from .scoring import scores_of_released
 from .taxonomy import Taxonomy
 from .thresholds import read_thresholds
 from .tokens import TokenCache, load_tokenizer
@@ -54,14 +54,11 @@ def predict(
     Returns predicted (bool) and probabilities (float32), both [texts, labels], the label tree, and how many texts were
     cut off at the model's maximum length.
     """
-    model, taxonomy, treatment = load_model(model_folder)
+    model, taxonomy, treatment = load_model(model_folder, options.batching)
     thresholds, decoding = read_thresholds(thresholds_file, taxonomy)
     cache = TokenCache.of_texts(load_tokenizer(model_folder, treatment["max_length"]), texts)
     with Progress("prediction", len(texts), "texts") as progress:
-        scores = probabilities(
-            model.to(device), cache, np.arange(len(texts)), options.batch_size,
-            resolve_precision(options.precision, device), progress.advance,
-        )  # fmt: skip
+        scores = scores_of_released(model, cache, np.arange(len(texts)), options, device, progress.advance)
     # A class brings its section along, also where the section alone would stay below its threshold.
     predicted = taxonomy.close(decode(scores, thresholds.values, taxonomy, decoding))
     return predicted, scores, taxonomy, cache.facts["truncated_documents"]

@@ -7,7 +7,7 @@ With a single process every agreement is its own.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +32,12 @@ class Ranks:
         return self.rank == 0
 
     def share(self, items: np.ndarray) -> np.ndarray:
-        """This rank's share of `items`: every size-th, from its own number on."""
-        return items[self.rank :: self.size]
+        """This rank's share of `items`, dealt to and fro: where they are sorted, every rank gets like ones."""
+        return items[self._dealt(len(items)) == self.rank]
+
+    def _dealt(self, count: int) -> np.ndarray:
+        rounds, places = np.divmod(np.arange(count), self.size)
+        return np.where(rounds % 2, self.size - 1 - places, places)
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """The model such that backward averages gradients over ranks. Its weights are those of rank 0 from now on."""
@@ -43,6 +47,10 @@ class Ranks:
         # Nothing is unused, but only thus are gradients summed in the same order in the first step after a restart:
         # otherwise they are put together anew after that step, in the order in which they came.
         return nn.parallel.DistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+
+    def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
+        """The context of one of a step's passes: gradients are averaged over ranks in the `last` one only."""
+        return nullcontext() if self.size == 1 or last else model.no_sync()  # type: ignore[operator]
 
     def mean(self, value: Tensor) -> Tensor:
         """The mean over ranks of a tensor of any shape."""
@@ -69,7 +77,7 @@ class Ranks:
         if self.size == 1:
             return rows
         whole = torch.zeros((count, *rows.shape[1:]), dtype=torch.from_numpy(rows).dtype)
-        whole[self.rank :: self.size] = torch.from_numpy(rows)
+        whole[torch.from_numpy(self._dealt(count) == self.rank)] = torch.from_numpy(rows)
         distributed.all_reduce(whole)  # exact: of every row all ranks but one hold zeros
         return whole.numpy()
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from .batching import padded, scoring_batches
-from .model import CascadeModel, Precision, autocast
+from .batching import Batching, scoring_passes
+from .config import ScoringOptions
+from .engine import Precision, autocast, compiled, inputs_of, quantised, resolve_precision, set_up
+from .model import CascadeModel
 from .tokens import TokenCache
 
 
@@ -15,27 +17,60 @@ def probabilities(
     model: CascadeModel,
     cache: TokenCache,
     documents: np.ndarray,
-    batch_size: int,
+    batching: Batching,
+    token_budget: int,
     precision: Precision,
     advance: Callable[[int], None] = lambda count: None,
+    static: bool = False,
 ) -> np.ndarray:
     """Sigmoid of both heads' logits: float32 [documents, labels] in taxonomy order, rows in the order of `documents`.
 
-    documents: positions in the cache, int64 [documents]. advance: told the number of documents after each batch.
-    The model is left in the mode (training or evaluation) in which it came.
+    documents: positions in the cache, int64 [documents]. token_budget: most tokens a pass. advance: told the number of
+    documents after each pass. static: all passes have one shape, as a compiled model wants. The model is left in the
+    mode (training or evaluation) in which it came.
     """
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     labels = model.section_head.out_features + model.class_head.out_features
     result = np.empty((len(documents), labels), dtype=np.float32)
+    was_training = model.training
+    model.eval()
     try:
-        for batch in scoring_batches(cache.lengths[documents], batch_size):
-            ids, mask = padded(cache, documents[batch])
-            with autocast(precision, device):
-                logits = model(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
-            result[batch] = torch.sigmoid(torch.cat(logits, dim=1).float()).cpu().numpy()
-            advance(len(batch))
+        # A model compiled for training is not compiled once more for the few documents of a validation.
+        forward = model if static else model.forward
+        with autocast(precision, device):
+            waiting: tuple[np.ndarray, torch.Tensor] | None = None
+            for rows, one in scoring_passes(cache, documents, batching, token_budget, static):
+                logits = forward(**inputs_of(one, device))
+                scores = torch.sigmoid(torch.cat(logits, dim=1)[: len(rows)].float())
+                # Looked at only when the next pass is under way, so that a GPU has no pause.
+                if waiting is not None:
+                    result[waiting[0]] = waiting[1].cpu().numpy()
+                    advance(len(waiting[0]))
+                waiting = rows, scores
+            if waiting is not None:
+                result[waiting[0]] = waiting[1].cpu().numpy()
+                advance(len(waiting[0]))
     finally:
         model.train(was_training)
     return result
+
+
+def scores_of_released(
+    model: CascadeModel,
+    cache: TokenCache,
+    documents: np.ndarray,
+    options: ScoringOptions,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> np.ndarray:
+    """`probabilities` with a model as `load_model` gives it, computed on `device` in the way that the options say.
+
+    Raises UserError for a precision that the device does not have.
+    """
+    precision = resolve_precision(options.precision, device)
+    set_up(device, deterministic=False)
+    if precision == "int8":
+        model.encoder = quantised(model.encoder)
+    model.to(device)
+    static = compiled(model, options.batching, options.compile)
+    return probabilities(model, cache, documents, options.batching, options.token_budget, precision, advance, static)

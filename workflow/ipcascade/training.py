@@ -21,17 +21,18 @@ import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 from torch.nn import functional
 
 from . import checkpoint
-from .batching import epoch_batches, padded, steps_an_epoch
+from .batching import Packing, Pass, collate_padded, epoch_batches, split_padded, steps_an_epoch
 from .config import TrainingOptions
 from .curve import measures_of_epoch
+from .dropout import use_cpu_dropout
+from .engine import Precision, autocast, compiled, forward_flops, inputs_of, on_device, peak_flops, peak_memory
 from .errors import UserError
 from .model import (
     CascadeModel,
-    Precision,
-    autocast,
     inverse_frequency_weights,
     learning_rate_factor,
     parameter_groups,
@@ -68,7 +69,13 @@ class _State:
 
     step: int = 0
     epoch_loss: float = 0.0
+    # What this epoch took so far: in all, and until passes were put together; tokens of documents, the sum of their
+    # squared lengths, tokens that went through the model.
     epoch_seconds: float = 0.0
+    epoch_waited: float = 0.0
+    epoch_tokens: int = 0
+    epoch_squares: int = 0
+    epoch_computed: int = 0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -86,22 +93,24 @@ class Loss:
                 weights = inverse_frequency_weights(truth[:, columns])
                 self.positive_weights[level] = torch.from_numpy(weights).to(device)
 
-    def __call__(self, section_logits: Tensor, class_logits: Tensor, truth: Tensor) -> Tensor:
-        """A scalar from logits [documents, sections], [documents, classes] and truth float [documents, labels]."""
+    def __call__(self, section_logits: Tensor, class_logits: Tensor, truth: Tensor, of: int) -> Tensor:
+        """The loss of some documents' part in a step `of` so many: over all of its passes, parts add up to the mean.
+
+        Takes logits [documents, sections], [documents, classes] and truth float [documents, labels]; gives a scalar.
+        """
         section_logits, class_logits = section_logits.float(), class_logits.float()
         if (mask := self.options.soft_mask) is not None:
             implausible = torch.sigmoid(section_logits)[:, self.parents] <= mask.confidence
             class_logits = torch.where(implausible, class_logits * mask.factor, class_logits)
-        return self.options.section_weight * self._level(
-            "section", section_logits, truth
-        ) + self.options.class_weight * self._level("class", class_logits, truth)
+        section, classes = self._level("section", section_logits, truth), self._level("class", class_logits, truth)
+        return (self.options.section_weight * section + self.options.class_weight * classes) / of
 
     def _level(self, level: str, logits: Tensor, truth: Tensor) -> Tensor:
         losses = functional.binary_cross_entropy_with_logits(
             logits, truth[:, self.columns[level]], pos_weight=self.positive_weights[level], reduction="none"
         )
         a_document = losses.sum(dim=1) if self.options.loss_reduction == "sum" else losses.mean(dim=1)
-        return a_document.mean()
+        return a_document.sum()
 
 
 class OutOfTime(UserError):
@@ -134,6 +143,8 @@ class Training:
         self.precision, self.seed, self.folder, self.fingerprint = precision, seed, folder, fingerprint
         self.checkpoint_minutes, self.ranks, self.stop_at = checkpoint_minutes, ranks, stop_at
         self.device = ranks.device
+        if self.device.type == "cpu":
+            use_cpu_dropout(model)
         self.loss = Loss(options, taxonomy, data.truth[data.train], self.device)
         groups = parameter_groups(
             model, options.encoder_learning_rate, options.head_learning_rate, options.weight_decay
@@ -141,9 +152,11 @@ class Training:
         self.optimizer = torch.optim.AdamW(groups, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.lengths = data.cache.lengths[data.train]
+        self.own_batch_size = options.batch_size // ranks.size
         self.steps_an_epoch = steps_an_epoch(len(data.train), options.batch_size)
         self.steps = self.steps_an_epoch * options.epochs
         self.state = _State()
+        self.saved_step = 0
         self.told_to_stop = False
 
     def run(self) -> tuple[pl.DataFrame, dict[str, Tensor]]:
@@ -156,13 +169,34 @@ class Training:
         self._resume()
         # Wraps the model that has its weights already: all ranks get those of the first.
         self.forward = self.ranks.parallel(self.model)
+        self.packing = Packing.for_steps(
+            self.lengths, self.own_batch_size, self.options.token_budget,
+            static=compiled(self.model, self.options.batching, self.options.compile),
+        )  # fmt: skip
         with Progress("training", self.steps * self.options.batch_size, "documents",
                       done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
             while not self._finished():
-                self._epoch(progress)
+                with self._sentences():
+                    self._epoch(progress)
         self.ranks.wait()  # until the first one has written the weights of the best epoch
         history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
         return history, checkpoint.load_best(self.folder, self.state.best_epoch)
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        """For what goes wrong on a GPU, and what to do about it."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"the GPU has too little memory for passes of {self.options.token_budget} tokens: halve "
+                "training.token_budget (it changes no result), and submit again"
+            ) from error
+        except TorchDynamoException as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"the model could not be compiled ({reason}); load a C compiler, or set training.compile: false"
+            ) from error
 
     def _finished(self) -> bool:
         epoch, patience = len(self.state.history), self.options.early_stopping
@@ -172,6 +206,8 @@ class Training:
         epoch = len(self.state.history)
         batches = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch)
         self.model.train()
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
         total = torch.tensor(self.state.epoch_loss, dtype=torch.float64, device=self.device)
         started = saved = time.monotonic()
         before = self.state.epoch_seconds
@@ -185,8 +221,8 @@ class Training:
             validation = seconds * len(self.data.val) / len(self.data.train) if last else 0.0
             next_move = self._agree_on_next_move(saved, time_ahead=validation)
             if next_move != GO_ON or last or self.state.step % LOOK_EVERY == 0:
-                self.state.epoch_loss = self._finite(total)
-                self.state.epoch_seconds = seconds
+                self.state.epoch_loss = self._finite(total)  # which waits for the device, so that its time counts
+                self.state.epoch_seconds = before + time.monotonic() - started
                 progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
             if next_move != GO_ON:
                 self._save()
@@ -239,57 +275,84 @@ class Training:
         factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        documents = self.data.train[self.ranks.share(batch)]
-        ids, mask = padded(self.data.cache, documents)
-        truth = torch.from_numpy(self.data.truth[documents]).to(self.device, torch.float32)
-        with autocast(self.precision, self.device):
-            logits = self.forward(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device))
-        loss = self.loss(logits[0], logits[1], truth)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        passes = self._passes(self.data.train[self.ranks.share(batch)])
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for number, one in enumerate(passes):
+            with self.ranks.synchronised(self.forward, last=number == len(passes) - 1):
+                loss = self._loss_of(one)
+                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
         self.scaler.unscale_(self.optimizer)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        return loss.detach()
+        # The scaler leaves out a step whose gradients overflow; without it such a step has spoiled the weights.
+        return total if self.scaler.is_enabled() else torch.where(torch.isfinite(norm), total, torch.nan)
+
+    def _loss_of(self, one: Pass) -> Tensor:
+        with autocast(self.precision, self.device):
+            section_logits, class_logits = self.forward(**inputs_of(one, self.device))
+        truth = on_device(self.data.truth[one.documents].astype(np.float32), self.device)
+        documents = len(one.documents)
+        return self.loss(section_logits[:documents], class_logits[:documents], truth, of=self.own_batch_size)
+
+    def _passes(self, documents: np.ndarray) -> list[Pass]:
+        started = time.monotonic()
+        cache = self.data.cache
+        lengths = cache.offsets[documents + 1] - cache.offsets[documents]
+        if self.options.batching == "packed":
+            passes = [self.packing.collate(cache, documents[chosen]) for chosen in self.packing.split(lengths)]
+        else:
+            chosen_ones = split_padded(lengths, self.options.token_budget)
+            passes = [collate_padded(cache, documents[chosen]) for chosen in chosen_ones]
+        self.state.epoch_tokens += int(lengths.sum())
+        self.state.epoch_squares += int((lengths**2).sum())
+        self.state.epoch_computed += sum(one.computed_tokens for one in passes)
+        self.state.epoch_waited += time.monotonic() - started
+        return passes
 
     def _learning_rate_factor(self, step: int) -> float:
         return learning_rate_factor(step, self.steps, self.options.warmup)
 
     def _finite(self, total: Tensor) -> float:
         value = float(self.ranks.mean(total))
+        where = f"by step {self.state.step}; the last good checkpoint, of step {self.saved_step}, is in {self.folder}"
         if not math.isfinite(value):
             raise UserError(
-                f"training diverged: the loss is {value} at step {self.state.step}; lower "
+                f"training diverged: the loss or the gradient is no longer finite {where}; lower "
                 "training.encoder_learning_rate or training.head_learning_rate, or set training.precision to fp32"
             )
         if self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_SCALE:
             raise UserError(
-                f"training diverged: gradients overflow fp16 at every step up to {self.state.step}, whatever their "
-                "scale; set training.precision to bf16 or fp32"
+                f"training diverged: gradients overflow fp16 at every step, whatever their scale, {where}; set "
+                "training.precision to bf16 or fp32"
             )
         return value
+
+    def _skipped(self) -> int:
+        """Steps so far that the scaler left out, since their gradients overflowed: AdamW counts those that it did."""
+        done = next(iter(self.optimizer.state.values()))["step"]
+        return self.state.step - round(float(done))
 
     def _close_epoch(self, epoch: int) -> None:
         scores = self._validation_scores(epoch)
         truth = self.data.truth[self.data.val]
-        documents = self.steps_an_epoch * self.options.batch_size
-        tokens = float(self.lengths.mean()) * documents
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "train_loss": self.state.epoch_loss / self.steps_an_epoch,
             "val_loss": self._validation_loss(scores, truth),
             # Of the encoder, at the epoch's last step.
             "learning_rate": self.options.encoder_learning_rate * self._learning_rate_factor(self.state.step - 1),
-            "documents_per_second": documents / self.state.epoch_seconds,
-            "tokens_per_second": tokens / self.state.epoch_seconds,
-            "seconds": self.state.epoch_seconds,
+            "skipped_steps": self._skipped() - sum(before["skipped_steps"] for before in self.state.history),
+            **self._speed(),
             **measures_of_epoch(truth, scores, self.taxonomy, self.options.validation),
         }
         best = self.state.history[self.state.best_epoch - 1] if self.state.best_epoch else None
         selected = self.options.select_by
         self.state.history.append(row)
-        self.state.epoch_loss = self.state.epoch_seconds = 0.0
+        self.state.epoch_loss = self.state.epoch_seconds = self.state.epoch_waited = 0.0
+        self.state.epoch_tokens = self.state.epoch_squares = self.state.epoch_computed = 0
         if best is None or row[selected] > best[selected]:
             self.state.best_epoch = epoch + 1
             if self.ranks.first:
@@ -300,6 +363,28 @@ class Training:
             epoch + 1, row["train_loss"], row["val_loss"], selected, row[selected],
             " (best)" if self.state.best_epoch == epoch + 1 else "", row["documents_per_second"],
         )  # fmt: skip
+
+    def _speed(self) -> dict[str, float | None]:
+        """What the history says of an epoch's speed, of all ranks together; documented in docs/results.md."""
+        state, seconds = self.state, self.state.epoch_seconds
+        own = torch.tensor(
+            [state.epoch_tokens, state.epoch_squares, state.epoch_computed, state.epoch_waited,
+             peak_memory(self.device)],
+            dtype=torch.float64, device=self.device,
+        )  # fmt: skip
+        tokens, squares, computed, waited, memory = (self.ranks.mean(own) * self.ranks.size).tolist()
+        flops = 3 * forward_flops(self.model.encoder, tokens, squares) / seconds / self.ranks.size
+        peak = peak_flops(self.device, self.precision)
+        return {
+            "seconds": seconds,
+            "documents_per_second": self.steps_an_epoch * self.options.batch_size / seconds,
+            "tokens_per_second": tokens / seconds,
+            "padding_efficiency": tokens / computed,
+            "tflops_per_device": flops / 1e12,
+            "model_flop_utilisation": None if peak is None else flops / peak,
+            "data_wait_share": waited / self.ranks.size / seconds,
+            "peak_memory_mib": memory / self.ranks.size,
+        }
 
     def _validation_scores(self, epoch: int) -> np.ndarray:
         documents = self.ranks.share(self.data.val)
@@ -312,8 +397,9 @@ class Training:
                     self._leave()
 
             scores = probabilities(
-                self.model, self.data.cache, documents, self.options.batch_size * 2, self.precision, advance
-            )
+                self.model, self.data.cache, documents, self.options.batching, self.options.token_budget,
+                self.precision, advance,
+            )  # fmt: skip
         return self.ranks.joined(scores, len(self.data.val))
 
     def _validation_loss(self, scores: np.ndarray, truth: np.ndarray) -> float:
@@ -329,6 +415,7 @@ class Training:
         return total
 
     def _save(self) -> None:
+        self.saved_step = self.state.step
         if not self.ranks.first:
             return
         facts = {**vars(self.state), "scaler": self.scaler.state_dict()}
@@ -340,4 +427,5 @@ class Training:
             return
         self.scaler.load_state_dict(facts.pop("scaler"))
         self.state = _State(**facts)
+        self.saved_step = self.state.step
         log.info("resuming at step %d of %d", self.state.step, self.steps)

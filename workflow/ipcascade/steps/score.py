@@ -10,9 +10,9 @@ from ..devices import choose_device
 from ..documents import SPLITS, write_scores
 from ..doors import provenance
 from ..errors import UserError
-from ..model import LABELS, WEIGHTS, load_model, resolve_precision
+from ..model import LABELS, WEIGHTS, load_model
 from ..progress import Progress
-from ..scoring import probabilities
+from ..scoring import scores_of_released
 from ..tokens import TokenCache
 from .labelled import add_documents, read_documents
 
@@ -32,15 +32,12 @@ def run(args: argparse.Namespace, config: Config) -> None:
     device = choose_device(config.scoring.accelerator, "scoring")
     taxonomy, documents = read_documents(args)
     cache = TokenCache.open(args.tokens, documents.ids)
-    model, trained_on, _ = load_model(args.model)
+    model, trained_on, _ = load_model(args.model, config.scoring.batching)
     if trained_on.labels != taxonomy.labels:
         raise UserError(f"{args.model} was trained on another label tree than {args.taxonomy}")
     positions = documents.positions(args.split)
     with Progress(f"scoring {args.split}", len(positions), "documents") as progress:
-        scores = probabilities(
-            model.to(device), cache, positions, config.scoring.batch_size,
-            resolve_precision(config.scoring.precision, device), progress.advance,
-        )  # fmt: skip
+        scores = scores_of_released(model, cache, positions, config.scoring, device, progress.advance)
     made_of = provenance(
         section_options(config, "scoring"),
         {"splits": args.splits, "tokens": args.tokens / "tokens.json", "weights": args.model / WEIGHTS,

@@ -16,8 +16,9 @@ from ..config import Config, section_options
 from ..curve import check_select_by
 from ..devices import choose_device, is_rank, launch_ranks
 from ..doors import folder_checksum, provenance, read_json, read_provenance, write_parquet
+from ..engine import resolve_precision, set_up
 from ..fingerprint import module_fingerprint
-from ..model import new_model, prior_bias, resolve_precision, save_model
+from ..model import new_model, prior_bias, save_model
 from ..model_card import model_card
 from ..randomness import stream_seed
 from ..ranks import Ranks, ranks_of
@@ -106,8 +107,10 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
         else np.full(len(taxonomy.labels), options.head_bias, dtype=np.float32)
     )
     model = new_model(
-        args.encoder, taxonomy, options.dropout, options.attention_dropout, bias, stream_seed(config.seed, "heads")
-    )
+        args.encoder, taxonomy, options.dropout, options.attention_dropout, bias, stream_seed(config.seed, "heads"),
+        cache.facts["max_length"], options.batching,
+    )  # fmt: skip
+    set_up(ranks.device, options.deterministic)
     training = Training(
         model.to(ranks.device), data, taxonomy, options, precision, config.seed, folder, fingerprint,
         args.checkpoint_minutes, ranks, stop_at,

@@ -1,0 +1,131 @@
+"""What training and scoring set up alike: precision, the shape of passes, memory, kernels, speed figures."""
+
+import ctypes
+import os
+import re
+import sys
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .batching import Batching, Pass
+from .errors import UserError
+
+Precision = Literal["fp16", "bf16", "fp32", "int8"]
+# Dense, with fp16 or bf16 inputs: the makers' data sheets, for boards with full power.
+PEAK_TFLOPS = {
+    "A100": 312.0,
+    "A30": 165.0,
+    "A40": 150.0,
+    "H100 PCIe": 756.0,
+    "H100": 989.0,
+    "H200": 989.0,
+    "L40S": 362.0,
+    "V100": 125.0,
+}
+# malloc.h of glibc
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+
+def resolve_precision(option: str, device: torch.device) -> Precision:
+    """What `auto` means on this device. Raises UserError for what the device cannot do."""
+    if option == "auto":
+        if device.type == "cuda":
+            return "fp16"
+        native = torch.cpu.get_capabilities()
+        return "bf16" if native.get("avx512_bf16") or native.get("amx_bf16") else "fp32"
+    if option == "fp16" and device.type != "cuda":
+        raise UserError("precision: fp16 needs a CUDA device; use auto, bf16 or fp32 on a CPU")
+    if option == "int8" and device.type != "cpu":
+        raise UserError("precision: int8 is for CPUs; use auto, fp16 or bf16 on a GPU, or set scoring.accelerator: cpu")
+    return option  # type: ignore[return-value]
+
+
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
+    """The context in which a forward pass runs in `precision`; weights are converted once within it."""
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(precision)
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+
+
+def set_up(device: torch.device, deterministic: bool) -> None:
+    """Process-wide settings; call it once, before anything is computed.
+
+    CUDA: TF32 where fp32 remains; with `deterministic` only kernels that add in a fixed order. CPU: freed memory is
+    kept for the next tensor instead of being given back: getting it anew, page by page, took a third of a step.
+    """
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order
+        torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    elif sys.platform == "linux":
+        with suppress(AttributeError):  # another C library than glibc
+            c_library = ctypes.CDLL(None)
+            c_library.mallopt(M_MMAP_MAX, 0)
+            c_library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+            c_library.mallopt(M_TOP_PAD, 64 * 2**20)
+
+
+def quantised(encoder: nn.Module) -> nn.Module:
+    """The encoder with linear layers in int8 (weights a tensor, activations as they come), for scoring on a CPU."""
+    from torch.ao.quantization import quantize_dynamic
+
+    with warnings.catch_warnings():
+        # It is to move to a package of its own; the pinned torch has it.
+        warnings.filterwarnings("ignore", message=".*(deprecated|quantize)", category=Warning)
+        return quantize_dynamic(encoder, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
+
+
+def on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """A tensor of an array; on CUDA copied from pinned memory, without waiting for the device."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def inputs_of(one: Pass, device: torch.device) -> dict[str, Tensor]:
+    """What `CascadeModel.forward` takes for this pass."""
+    return {
+        name: on_device(array, device) for name, array in vars(one).items() if name != "documents" and array is not None
+    }
+
+
+def compiled(model: nn.Module, batching: Batching, wanted: bool) -> bool:
+    """Compile the model in place where that is wanted and of use: on CUDA, packed. Whether it was."""
+    if not wanted or batching == "padded" or next(model.parameters()).device.type != "cuda":
+        return False
+    model.compile(dynamic=False, fullgraph=True)
+    return True
+
+
+def forward_flops(encoder: Any, tokens: float, squares: float) -> float:
+    """Floating-point operations of the encoder's matrix products in one forward pass; training takes three times that.
+
+    tokens: of all documents; squares: sum of their squared lengths, for attention. Two operations a multiplication
+    and addition, as is customary (Chowdhery et al. 2022, appendix B); embeddings, norms and heads are left out.
+    """
+    weights = sum(layer.weight.numel() for layer in encoder.modules() if isinstance(layer, nn.Linear))
+    config = encoder.config
+    return 2.0 * weights * tokens + 4.0 * config.num_hidden_layers * config.hidden_size * squares
+
+
+def peak_flops(device: torch.device, precision: Precision) -> float | None:
+    """The device's dense peak in operations a second; None where it is not known (CPUs, fp32, other GPUs)."""
+    if device.type != "cuda" or precision == "fp32":
+        return None
+    name = torch.cuda.get_device_name(device)
+    known = [peak for key, peak in PEAK_TFLOPS.items() if all(word in name for word in key.split())]
+    return min(known) * 1e12 if known else None
+
+
+def peak_memory(device: torch.device) -> float:
+    """MiB: the most that torch had allocated on a GPU, or the most memory that this process had on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    # Not getrusage's ru_maxrss, in which the peak of the process that started this one may stand.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
