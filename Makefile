@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slurm check format install schema pins report
+.PHONY: demo test test-slurm bench-engine check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -16,6 +16,11 @@ test: $(INSTALLED)  ## all tests
 test-slurm: $(INSTALLED)  ## the workflow on a real Slurm, set up for it on this machine (root, Debian or Ubuntu)
 	bash tests/slurm/install
 	$(BIN)/python -m pytest -m slurm
+
+bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it: docs/engine.md
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/benchmark.txt
+	$(BIN)/python tests/benchmarks/engine.py --device $(or $(DEVICE),cpu) --threads $(or $(THREADS),2) \
+		$(if $(SOURCE),--source '$(SOURCE)') $(if $(ENCODER),--encoder '$(ENCODER)') $(if $(DOCUMENTS),--documents $(DOCUMENTS))
 
 check: $(INSTALLED)  ## lint, format, types; of the workflow too
 	$(BIN)/ruff check .
@@ -33,7 +38,7 @@ schema: $(INSTALLED)  ## rewrite workflow/schemas/config.schema.json from the py
 	$(BIN)/python -m ipcascade schema --schema workflow/schemas/config.schema.json
 
 pins: $(INSTALLED)  ## rewrite envs/ from what is installed in .venv
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
+	$(BIN)/python -m pip freeze --exclude-editable --exclude accelerate | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
 	sed -i '/^      - /d' envs/ipcascade.yaml
 	sed 's/^/      - /' envs/requirements.txt >> envs/ipcascade.yaml
 

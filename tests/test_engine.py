@@ -115,3 +115,19 @@ def test_int8_is_close_and_keeps_the_heads(model, cache):
     assert np.abs(found - expected).max() < 0.05
     assert not np.array_equal(found, expected)
     assert isinstance(model.class_head, torch.nn.Linear) and model.class_head.weight.dtype == torch.float32
+
+
+def test_scoring_with_a_compiled_model_gives_the_same(model, cache, monkeypatch):
+    documents, graphs = np.arange(150), []
+    expected = probabilities(model, cache, documents, "packed", 500, "fp32")
+
+    def counting(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr("ipcascade.scoring.can_compile", lambda model, batching: True)
+    monkeypatch.setattr(type(model), "compile", lambda self, **o: torch.nn.Module.compile(self, backend=counting, **o))
+    options = ScoringOptions(precision="fp32", token_budget=500, compile=True)
+    found = scores_of_released(model.eval(), cache, documents, options, CPU, lambda count: None)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    assert len(graphs) == 1

@@ -15,11 +15,10 @@ import torch
 from polars.testing import assert_frame_equal
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch._dynamo.exc import BackendCompilerFailed
 
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions, load, section_options
-from ipcascade.model import new_model
+from ipcascade.model import CascadeModel, new_model
 from ipcascade.steps.train import _stop_at
 from ipcascade.tokens import TokenCache
 from ipcascade.training import Loss, Training
@@ -420,17 +419,47 @@ def test_a_gradient_that_is_not_finite_never_reaches_a_checkpoint(files, tmp_pat
     assert all(bool(tensor.isfinite().all()) for tensor in load_file(saved).values())
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), "too little memory for passes of 16384 tokens: halve"),
-        (BackendCompilerFailed(print, RuntimeError("no C compiler"), None), "or set training.compile: false"),
-    ],
-)
-def test_what_goes_wrong_on_a_gpu_is_one_sentence(files, tmp_path, monkeypatch, capsys, error, sentence):
+def test_too_little_memory_on_a_gpu_is_one_sentence(files, tmp_path, monkeypatch, capsys):
     def failing(self, batch):
-        raise error
+        raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Training, "_step", failing)
     assert main(arguments(files, tmp_path)) == 1
-    assert sentence in capsys.readouterr().err
+    assert "the GPU has too little memory for passes of 16384 tokens: halve" in capsys.readouterr().err
+
+
+def compile_here(monkeypatch, backend) -> None:
+    """Compile on this CPU as on CUDA, but with another code generator."""
+    monkeypatch.setattr("ipcascade.training.can_compile", lambda model, batching: True)
+    monkeypatch.setattr(
+        CascadeModel, "compile", lambda self, **options: torch.nn.Module.compile(self, backend=backend, **options)
+    )
+
+
+def test_a_compiled_training_makes_one_graph_and_goes_the_same_way(files, tmp_path, monkeypatch):
+    graphs = []
+
+    def counting(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    options = {"epochs": 2, "batch_size": 8}
+    assert main(arguments(files, tmp_path / "plain", **options)) == 0
+    compile_here(monkeypatch, counting)
+    assert main(arguments(files, tmp_path / "compiled", **options)) == 0
+    assert len(graphs) == 1, "steps of all epochs, and no validation, go through one graph"
+    plain, fast = (pl.read_parquet(tmp_path / name / "history.parquet") for name in ("plain", "compiled"))
+    assert fast["compiled"].all() and not plain["compiled"].any()
+    assert fast["padding_efficiency"][0] < plain["padding_efficiency"][0], "passes have one shape"
+    assert fast["train_loss"].to_list() == pytest.approx(plain["train_loss"].to_list(), rel=0.05), "other dropout draws"
+
+
+def test_a_model_that_cannot_be_compiled_trains_as_it_is(files, tmp_path, monkeypatch):
+    def broken(graph, inputs):
+        raise RuntimeError("no C compiler found")
+
+    compile_here(monkeypatch, broken)
+    assert main([*arguments(files, tmp_path, epochs=1), "--log", str(tmp_path / "log")]) == 0
+    log = (tmp_path / "log").read_text()
+    assert "not compiled, and so slower than it could be" in log and "no C compiler found" in log
+    assert pl.read_parquet(tmp_path / "history.parquet")["compiled"].to_list() == [False]

@@ -149,8 +149,8 @@ def prepare(folder: Path, source: Path | None, encoder: str, documents: int) -> 
     _step("tokens", {"tokens": {"max_length": MAX_LENGTH}}, corpus=corpus, encoder=own, tokens=folder / "tokens")
 
 
-def _step(name: str, options: Mapping[str, Any], **files: Path) -> None:
-    words = [word for role, path in files.items() for word in (f"--{role}", str(path))]
+def _step(name: str, options: Mapping[str, Any], **values: Any) -> None:
+    words = [word for role, value in values.items() for word in (f"--{role}", str(value))]
     _call([sys.executable, "-m", "ipcascade", name, *words, "--options", json.dumps(options)], {})
 
 
@@ -178,6 +178,10 @@ class Bench:
         self.documents = min(documents, len(inputs.order))
         self.lengths = inputs.cache.lengths[inputs.order[: self.documents]]
         self.encoder = inputs.encoder
+
+    def step(self, name: str, options: Mapping[str, Any], **values: Any) -> None:
+        """Run a step of the workflow."""
+        _step(name, options, **values)
 
     def race(self, contenders: Sequence[str], tasks: Sequence[str], rounds: int) -> dict[str, Any]:
         """All that is timed: by task and contender."""

@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader, Dataset
 from ipcascade.batching import Batching
 from ipcascade.config import SoftMaskOptions, TrainingOptions
 from ipcascade.doors import read_parquet
-from ipcascade.engine import Precision, autocast, compiled, set_up
+from ipcascade.engine import Precision, autocast, can_compile, set_up
 from ipcascade.model import CascadeModel, new_model
 from ipcascade.randomness import stream, stream_seed
 from ipcascade.ranks import Ranks
@@ -461,7 +461,9 @@ def score_by_package(batching: Batching) -> "Score":
     def score(inputs: Inputs, documents: np.ndarray, setting: Setting) -> tuple[float, np.ndarray]:
         set_up(inputs.device, deterministic=False)
         model = own_model(inputs, batching)
-        static = compiled(model, batching, wanted=True)
+        static = can_compile(model, batching)
+        if static:
+            model.compile(dynamic=False)
 
         def scores() -> np.ndarray:
             return probabilities(

@@ -1,4 +1,4 @@
-"""What is no race but must be seen on a GPU: half beside full precision, recompilations, resumption.
+"""What is no race but must be seen on a GPU: half beside full precision, recompilations, resumption, several ranks.
 
 Runs on a CPU as far as it goes: bf16 takes the place of fp16 there, and nothing is compiled.
 Everything is trained through `ipcascade.training.Training`; a way to switch compilation on or off would be an option
@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,9 @@ import torch
 
 from benchmarks.engine_contenders import RECIPE, Inputs, own_training, start
 from ipcascade.config import TrainingOptions
+from ipcascade.doors import read_parquet
 from ipcascade.engine import Precision
+from ipcascade.taxonomy import IPC_SCHEME
 from ipcascade.training import OutOfTime
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CURVE_EPOCHS, CURVE_STEPS = 10, 5
 CURVE_BATCH = {"cpu": 8, "cuda": 32}
 RESUME_EPOCHS, RESUME_STEPS = 2, 4
+SCALING_EPOCHS = 3
 
 
 def run_checks(bench: "Bench") -> dict[str, Any]:
@@ -42,6 +44,7 @@ def run_checks(bench: "Bench") -> dict[str, Any]:
         _measured(bench, "resume", half, "stopped", "--stop")
     resumed = _measured(bench, "resume", half, "stopped")
     return {
+        "scaling": scaling(bench),
         "curves": {
             "losses": losses,
             "steps_a_point": CURVE_STEPS,
@@ -62,7 +65,9 @@ def sentences(checks: dict[str, Any]) -> list[str]:
     curves, graphs, resumption = checks["curves"], checks["compiled_graphs"], checks["resumption"]
     points = len(next(iter(curves["losses"].values())))
     again = graphs["at_the_end"] - graphs["after_first_epoch"]
+    rates = ", ".join(f"{rate:,.1f} with {ranks}" for ranks, rate in checks["scaling"].items())
     return [
+        f"- documents/s by number of ranks: {rates}",
         f"- {' and '.join(curves['losses'])} curves: over {points * curves['steps_a_point']} steps, losses differ by "
         f"at most {curves['largest_relative_difference']:.2%} (points of {curves['steps_a_point']} steps)",
         f"- compiled graphs: {graphs['after_first_epoch']} after the first epoch of {CURVE_STEPS} steps, {again} more "
@@ -71,6 +76,27 @@ def sentences(checks: dict[str, Any]) -> list[str]:
         f"and resumed ({resumption['precision']}, deterministic algorithms): weights are "
         f"{'the same, bit for bit' if resumption['exact'] else 'NOT the same'}",
     ]  # fmt: skip
+
+
+def scaling(bench: "Bench") -> dict[str, float]:
+    """Documents a second of `ipcascade train` by number of ranks: all GPUs, or two processes of one CPU thread each."""
+    splits, config = bench.folder / "splits.parquet", bench.folder / "splits.json"
+    common = {"taxonomy": IPC_SCHEME, "corpus": bench.folder / "corpus.parquet", "splits": splits}
+    if not splits.exists():
+        bench.step("splits", {"splits": {"rare_labels": "keep"}}, **common, audit=config)
+    rates = {}
+    for ranks in (1, max(2, torch.cuda.device_count())):
+        if bench.device == "cuda" and ranks > torch.cuda.device_count():
+            continue
+        own = bench.folder / f"ranks-{ranks}"
+        options = {"epochs": SCALING_EPOCHS, "batch_size": ranks * CURVE_BATCH[bench.device], "devices": ranks}
+        bench.step(
+            "train", {"training": options}, **common, tokens=bench.folder / "tokens", encoder=bench.encoder,
+            checkpoints=own / "checkpoints", model=own / "model", history=own / "history.parquet",
+            threads=ranks if bench.device == "cpu" else bench.threads,
+        )  # fmt: skip
+        rates[str(ranks)] = round(read_parquet(own / "history.parquet")["documents_per_second"][-1], 2)
+    return rates
 
 
 def _measured(bench: "Bench", check: str, precision: str, name: str, *words: str) -> dict[str, Any]:
@@ -124,9 +150,6 @@ def curve(inputs: Inputs, precision: Precision, checkpoints: Path) -> dict[str, 
 
 def resume(inputs: Inputs, precision: Precision, checkpoints: Path, stop: bool) -> dict[str, Any]:
     """Train on from what `checkpoints` holds: one step (nothing is returned), or to the end (the weights' SHA-256)."""
-    # Deterministic matrix products on a GPU need it, and it is read when the first of them runs.
-    os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    torch.use_deterministic_algorithms(True)
     batch_size = CURVE_BATCH[inputs.device.type]
     options: TrainingOptions = RECIPE.model_copy(update={"epochs": RESUME_EPOCHS, "batch_size": batch_size})
     training = own_training(

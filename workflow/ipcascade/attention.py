@@ -23,6 +23,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 NAME = "ipcascade_packed"
 # The CPU's kernels for bf16 are made anew for each shape: documents of like length share one.
 ROUND_TO = 32
+# Whether the GPU has flash attention; `engine.set_up` finds out, since a compiled model cannot ask.
+gpu_has_flash = True
 # What an encoder may hand to its attention function and we would have to heed.
 UNKNOWN_TO_US = ("sliding_window", "softcap", "position_bias", "head_mask", "s_aux")
 
@@ -57,7 +59,7 @@ def packed_attention(
     query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))
     if query.device.type == "cpu":
         attended = cpu_attention(query, key, value, cu_seq_lens_q, scale)
-    elif query.dtype != torch.float32 and torch.cuda.get_device_capability(query.device) >= (8, 0):
+    elif gpu_has_flash and query.dtype != torch.float32:
         attended = varlen_attn(query, key, value, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, scale=scale)
     else:
         # Not public, but what nested tensors' attention runs on; a test on CUDA holds it to the padded result.

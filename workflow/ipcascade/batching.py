@@ -119,7 +119,7 @@ class Packing:
 
     def collate(self, cache: TokenCache, documents: np.ndarray) -> Pass:
         """The arrays of one pass. Its inert tail is a document of padding tokens, or several, that nobody looks at."""
-        lengths = cache.offsets[documents + 1] - cache.offsets[documents]
+        lengths = cache.lengths_of(documents)
         tokens = int(lengths.sum())
         rows = self.rows if self.static else _round_up(tokens, ROUND_ROWS_TO)
         slots = self.slots if self.static else len(documents)
@@ -153,12 +153,11 @@ def split_padded(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 
 def collate_padded(cache: TokenCache, documents: np.ndarray) -> Pass:
     """The arrays of one padded pass."""
-    starts = cache.offsets[documents]
-    lengths = cache.offsets[documents + 1] - starts
+    lengths = cache.lengths_of(documents)
     width = min(int(_width(lengths).max()), cache.facts["max_length"])
     mask = np.arange(width) < lengths[:, None]
     ids = np.full(mask.shape, cache.facts["pad_id"], dtype=np.int64)
-    ids[mask] = cache.ids[_tokens_of(starts, lengths)]
+    ids[mask] = cache.ids[_tokens_of(cache.offsets[documents], lengths)]
     return Pass(documents, ids, mask)
 
 
@@ -166,7 +165,7 @@ def scoring_passes(
     cache: TokenCache, documents: np.ndarray, batching: Batching, budget: int, static: bool
 ) -> Iterator[tuple[np.ndarray, Pass]]:
     """Every document once, in any order: positions in `documents`, and the arrays of their pass."""
-    lengths = cache.offsets[documents + 1] - cache.offsets[documents]
+    lengths = cache.lengths_of(documents)
     if batching == "padded":
         for chosen in split_padded(lengths, budget):
             yield chosen, collate_padded(cache, documents[chosen])

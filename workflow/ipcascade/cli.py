@@ -122,7 +122,7 @@ def _threads_of_rank(threads: int) -> int:
 def _use_threads(threads: int) -> None:
     for variable in THREAD_VARIABLES:
         os.environ[variable] = str(threads)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
 
 
 def _log_to(path: Path | None) -> None:

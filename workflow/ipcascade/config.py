@@ -173,7 +173,8 @@ class TrainingOptions(Section):
     """`auto`: CUDA where torch sees a GPU, else the CPU; refused in a job that was given a GPU which torch does not
     see."""
     compile: bool = True
-    """Compile the model on CUDA (packed only); it takes a C compiler and, once a run, a minute or two."""
+    """Compile the model on CUDA (packed only), a minute or two a run; where that does not work (no C compiler on the
+    node) a warning says so, and training goes on without."""
     deterministic: bool = True
     """On CUDA use only kernels that add in a fixed order, so that a run resumed, or repeated, ends with the same
     bytes."""

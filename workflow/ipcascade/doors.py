@@ -127,6 +127,6 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFra
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path} is not a readable parquet file: {error}") from None
+        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from None
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -1,10 +1,12 @@
 """What training and scoring set up alike: precision, the shape of passes, memory, kernels, speed figures."""
 
 import ctypes
+import logging
 import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -12,10 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 
+from . import attention
 from .batching import Batching, Pass
 from .errors import UserError
 
+log = logging.getLogger(__name__)
 Precision = Literal["fp16", "bf16", "fp32", "int8"]
 # Dense, with fp16 or bf16 inputs: the makers' data sheets, for boards with full power.
 PEAK_TFLOPS = {
@@ -59,6 +64,7 @@ def set_up(device: torch.device, deterministic: bool) -> None:
     kept for the next tensor instead of being given back: getting it anew, page by page, took a third of a step.
     """
     if device.type == "cuda":
+        attention.gpu_has_flash = torch.cuda.get_device_capability(device) >= (8, 0)
         torch.set_float32_matmul_precision("high")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order
         torch.use_deterministic_algorithms(deterministic)
@@ -94,11 +100,25 @@ def inputs_of(one: Pass, device: torch.device) -> dict[str, Tensor]:
     }
 
 
-def compiled(model: nn.Module, batching: Batching, wanted: bool) -> bool:
-    """Compile the model in place where that is wanted and of use: on CUDA, packed. Whether it was."""
-    if not wanted or batching == "padded" or next(model.parameters()).device.type != "cuda":
+def can_compile(model: nn.Module, batching: Batching) -> bool:
+    """Whether compiling is of use: on CUDA, packed."""
+    return batching == "packed" and next(model.parameters()).device.type == "cuda"
+
+
+def compiled(model: nn.Module, trial: Callable[[], object]) -> bool:
+    """Compile the model in place, for passes of one shape. Whether that worked; where not, a warning says why.
+
+    trial: a first pass with this model, in which it is compiled. A cluster's node without a C compiler is no reason
+    to lose a place in its queue: the model then runs as it is, only slower.
+    """
+    model.compile(dynamic=False)
+    try:
+        trial()
+    except TorchDynamoException as error:
+        reason = str(error).strip().splitlines()[0]
+        log.warning("not compiled, and so slower than it could be: %s", reason)
+        model._compiled_call_impl = None  # as it was before
         return False
-    model.compile(dynamic=False, fullgraph=True)
     return True
 
 

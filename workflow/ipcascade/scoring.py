@@ -7,7 +7,7 @@ import torch
 
 from .batching import Batching, scoring_passes
 from .config import ScoringOptions
-from .engine import Precision, autocast, compiled, inputs_of, quantised, resolve_precision, set_up
+from .engine import Precision, autocast, can_compile, compiled, inputs_of, quantised, resolve_precision, set_up
 from .model import CascadeModel
 from .tokens import TokenCache
 
@@ -72,5 +72,9 @@ def scores_of_released(
     if precision == "int8":
         model.encoder = quantised(model.encoder)
     model.to(device)
-    static = compiled(model, options.batching, options.compile)
+    static = options.compile and can_compile(model, options.batching)
+    if static:
+        _, first = next(scoring_passes(cache, documents, options.batching, options.token_budget, static))
+        with torch.inference_mode(), autocast(precision, device):
+            compiled(model, trial=lambda: model(**inputs_of(first, device)))
     return probabilities(model, cache, documents, options.batching, options.token_budget, precision, advance, static)

@@ -234,6 +234,10 @@ class TokenCache:
         ids = np.concatenate([batch.ids for batch in encoded])
         return cls(ids, _offsets([batch.lengths for batch in encoded]), facts)
 
+    def lengths_of(self, documents: np.ndarray) -> np.ndarray:
+        """int64, the shape of `documents`: their tokens."""
+        return self.offsets[documents + 1] - self.offsets[documents]
+
     @property
     def lengths(self) -> np.ndarray:
         """int64 [documents]: tokens a document."""

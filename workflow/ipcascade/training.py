@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
+from torch import Tensor, nn
 from torch.nn import functional
 
 from . import checkpoint
@@ -29,7 +28,17 @@ from .batching import Packing, Pass, collate_padded, epoch_batches, split_padded
 from .config import TrainingOptions
 from .curve import measures_of_epoch
 from .dropout import use_cpu_dropout
-from .engine import Precision, autocast, compiled, forward_flops, inputs_of, on_device, peak_flops, peak_memory
+from .engine import (
+    Precision,
+    autocast,
+    can_compile,
+    compiled,
+    forward_flops,
+    inputs_of,
+    on_device,
+    peak_flops,
+    peak_memory,
+)
 from .errors import UserError
 from .model import (
     CascadeModel,
@@ -167,36 +176,41 @@ class Training:
         Before the latter two a checkpoint is saved.
         """
         self._resume()
-        # Wraps the model that has its weights already: all ranks get those of the first.
-        self.forward = self.ranks.parallel(self.model)
-        self.packing = Packing.for_steps(
-            self.lengths, self.own_batch_size, self.options.token_budget,
-            static=compiled(self.model, self.options.batching, self.options.compile),
-        )  # fmt: skip
         with Progress("training", self.steps * self.options.batch_size, "documents",
                       done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
-            while not self._finished():
-                with self._sentences():
-                    self._epoch(progress)
+            if not self._finished():
+                with self._memory_in_words():
+                    self._get_ready()
+                    while not self._finished():
+                        self._epoch(progress)
         self.ranks.wait()  # until the first one has written the weights of the best epoch
         history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
         return history, checkpoint.load_best(self.folder, self.state.best_epoch)
 
     @contextmanager
-    def _sentences(self) -> Iterator[None]:
-        """For what goes wrong on a GPU, and what to do about it."""
+    def _memory_in_words(self) -> Iterator[None]:
         try:
             yield
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"the GPU has too little memory for passes of {self.options.token_budget} tokens: halve "
-                "training.token_budget (it changes no result), and submit again"
+                "training.token_budget (it changes nothing but rounding), and submit again"
             ) from error
-        except TorchDynamoException as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(
-                f"the model could not be compiled ({reason}); load a C compiler, or set training.compile: false"
-            ) from error
+
+    def _get_ready(self) -> None:
+        """Choose the shape of passes, compile, and let ranks start from the first one's weights."""
+        static = self.options.compile and can_compile(self.model, self.options.batching)
+        self.packing = Packing.for_steps(self.lengths, self.own_batch_size, self.options.token_budget, static)
+        self.forward: nn.Module = self.model
+        self.compiled = static and compiled(self.model, self._trial)
+        self.forward = self.ranks.parallel(self.model)
+
+    def _trial(self) -> None:
+        """A step's first pass, there and back, without a step."""
+        self.model.train()
+        first = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch=0)[0]
+        self._loss_of(self._passes(self.data.train[self.ranks.share(first)])[0]).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _finished(self) -> bool:
         epoch, patience = len(self.state.history), self.options.early_stopping
@@ -275,7 +289,7 @@ class Training:
         factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        passes = self._passes(self.data.train[self.ranks.share(batch)])
+        passes = self._timed_passes(self.data.train[self.ranks.share(batch)])
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, one in enumerate(passes):
             with self.ranks.synchronised(self.forward, last=number == len(passes) - 1):
@@ -298,18 +312,21 @@ class Training:
         return self.loss(section_logits[:documents], class_logits[:documents], truth, of=self.own_batch_size)
 
     def _passes(self, documents: np.ndarray) -> list[Pass]:
-        started = time.monotonic()
         cache = self.data.cache
-        lengths = cache.offsets[documents + 1] - cache.offsets[documents]
+        lengths = cache.lengths_of(documents)
         if self.options.batching == "packed":
-            passes = [self.packing.collate(cache, documents[chosen]) for chosen in self.packing.split(lengths)]
-        else:
-            chosen_ones = split_padded(lengths, self.options.token_budget)
-            passes = [collate_padded(cache, documents[chosen]) for chosen in chosen_ones]
+            return [self.packing.collate(cache, documents[chosen]) for chosen in self.packing.split(lengths)]
+        return [collate_padded(cache, documents[chosen]) for chosen in split_padded(lengths, self.options.token_budget)]
+
+    def _timed_passes(self, documents: np.ndarray) -> list[Pass]:
+        """`_passes`, and what the history is to say of them."""
+        started = time.monotonic()
+        passes = self._passes(documents)
+        self.state.epoch_waited += time.monotonic() - started
+        lengths = self.data.cache.lengths_of(documents)
         self.state.epoch_tokens += int(lengths.sum())
         self.state.epoch_squares += int((lengths**2).sum())
         self.state.epoch_computed += sum(one.computed_tokens for one in passes)
-        self.state.epoch_waited += time.monotonic() - started
         return passes
 
     def _learning_rate_factor(self, step: int) -> float:
@@ -345,6 +362,7 @@ class Training:
             # Of the encoder, at the epoch's last step.
             "learning_rate": self.options.encoder_learning_rate * self._learning_rate_factor(self.state.step - 1),
             "skipped_steps": self._skipped() - sum(before["skipped_steps"] for before in self.state.history),
+            "compiled": self.compiled,
             **self._speed(),
             **measures_of_epoch(truth, scores, self.taxonomy, self.options.validation),
         }
