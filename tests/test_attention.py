@@ -137,6 +137,7 @@ def test_the_inert_tail_changes_nothing(model):
 def test_a_compiled_model_sees_one_shape_and_is_made_once(model):
     """As on CUDA, but for the code generator: one graph without a break, whatever documents come."""
     compiled_for = []
+    torch._dynamo.reset()
 
     def counting(graph, inputs):
         compiled_for.append([tuple(one.shape) for one in inputs if isinstance(one, torch.Tensor)])

@@ -125,6 +125,7 @@ def test_scoring_with_a_compiled_model_gives_the_same(model, cache, monkeypatch)
         graphs.append(graph)
         return graph.forward
 
+    torch._dynamo.reset()
     monkeypatch.setattr("ipcascade.scoring.can_compile", lambda model, batching: True)
     monkeypatch.setattr(type(model), "compile", lambda self, **o: torch.nn.Module.compile(self, backend=counting, **o))
     options = ScoringOptions(precision="fp32", token_budget=500, compile=True)

@@ -429,7 +429,9 @@ def test_too_little_memory_on_a_gpu_is_one_sentence(files, tmp_path, monkeypatch
 
 
 def compile_here(monkeypatch, backend) -> None:
-    """Compile on this CPU as on CUDA, but with another code generator."""
+    """Compile on this CPU as on CUDA, but with another code generator; with the dropout of CUDA, too."""
+    torch._dynamo.reset()  # what tests before have compiled counts
+    monkeypatch.setattr("ipcascade.training.use_cpu_dropout", lambda model: None)
     monkeypatch.setattr("ipcascade.training.can_compile", lambda model, batching: True)
     monkeypatch.setattr(
         CascadeModel, "compile", lambda self, **options: torch.nn.Module.compile(self, backend=backend, **options)

@@ -115,7 +115,7 @@ def compiled(model: nn.Module, trial: Callable[[], object]) -> bool:
     try:
         trial()
     except TorchDynamoException as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(str(error).split("\n", maxsplit=2)[:2])
         log.warning("not compiled, and so slower than it could be: %s", reason)
         model._compiled_call_impl = None  # as it was before
         return False
