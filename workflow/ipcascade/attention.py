@@ -55,17 +55,20 @@ def packed_attention(
     asked = [name for name in UNKNOWN_TO_US if others.get(name) is not None]
     if dropout or attention_mask is not None or asked or key.shape != query.shape:
         raise UnsupportedAttention(", ".join(asked) or ("dropout" if dropout else "a mask of its own"))
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    usual = query.shape[-1] ** -0.5
+    scale = usual if scaling is None else scaling
     query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))
+    longest = min(max_length_q, query.shape[0])  # the memory-efficient kernel's backward pass refuses more
     if query.device.type == "cpu":
         attended = cpu_attention(query, key, value, cu_seq_lens_q, scale)
     elif gpu_has_flash and query.dtype != torch.float32:
-        attended = varlen_attn(query, key, value, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q, scale=scale)
+        attended = varlen_attn(query, key, value, cu_seq_lens_q, cu_seq_lens_q, longest, longest, scale=scale)
     else:
-        # Not public, but what nested tensors' attention runs on; a test on CUDA holds it to the padded result.
+        # Not public, but what nested tensors' attention runs on; a test on CUDA holds it to the padded result. With a
+        # scale of its own its backward pass cannot be compiled (torch 2.13), so that the query brings the scale along.
         attended = torch.ops.aten._efficient_attention_forward(
-            query[None], key[None], value[None], None, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q,
-            0.0, 0, torch.is_grad_enabled(), scale=scale,
+            query[None] * (scale / usual), key[None], value[None], None, cu_seq_lens_q, cu_seq_lens_q, longest, longest,
+            0.0, 0, torch.is_grad_enabled(),
         )[0][0]  # fmt: skip
     return attended[None], None
 

@@ -165,6 +165,8 @@ def scoring_passes(
     cache: TokenCache, documents: np.ndarray, batching: Batching, budget: int, static: bool
 ) -> Iterator[tuple[np.ndarray, Pass]]:
     """Every document once, in any order: positions in `documents`, and the arrays of their pass."""
+    if not len(documents):
+        return
     lengths = cache.lengths_of(documents)
     if batching == "padded":
         for chosen in split_padded(lengths, budget):

@@ -4,6 +4,7 @@ import ctypes
 import logging
 import os
 import re
+import resource
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
 
 from . import attention
 from .batching import Batching, Pass
@@ -46,6 +46,8 @@ def resolve_precision(option: str, device: torch.device) -> Precision:
         return "bf16" if native.get("avx512_bf16") or native.get("amx_bf16") else "fp32"
     if option == "fp16" and device.type != "cuda":
         raise UserError("precision: fp16 needs a CUDA device; use auto, bf16 or fp32 on a CPU")
+    if option == "bf16" and device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        raise UserError(f"precision: {torch.cuda.get_device_name(device)} has no bf16; use auto or fp16")
     if option == "int8" and device.type != "cpu":
         raise UserError("precision: int8 is for CPUs; use auto, fp16 or bf16 on a GPU, or set scoring.accelerator: cpu")
     return option  # type: ignore[return-value]
@@ -114,7 +116,9 @@ def compiled(model: nn.Module, trial: Callable[[], object]) -> bool:
     model.compile(dynamic=False)
     try:
         trial()
-    except TorchDynamoException as error:
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a first launch may fail in other ways than compiling; an error of ours comes up again
         reason = " ".join(str(error).split("\n", maxsplit=2)[:2])
         log.warning("not compiled, and so slower than it could be: %s", reason)
         model._compiled_call_impl = None  # as it was before
@@ -138,14 +142,17 @@ def peak_flops(device: torch.device, precision: Precision) -> float | None:
     if device.type != "cuda" or precision == "fp32":
         return None
     name = torch.cuda.get_device_name(device)
-    known = [peak for key, peak in PEAK_TFLOPS.items() if all(word in name for word in key.split())]
-    return min(known) * 1e12 if known else None
+    words = set(re.split(r"[ -]", name)) - {"NVIDIA", "Tesla"}
+    known = [peak for key, peak in PEAK_TFLOPS.items() if set(key.split()) <= words]
+    return min(known) * 1e12 if known and "NVL" not in words else None
 
 
 def peak_memory(device: torch.device) -> float:
     """MiB: the most that torch had allocated on a GPU, or the most memory that this process had on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    # Not getrusage's ru_maxrss, in which the peak of the process that started this one may stand.
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # in bytes on macOS
+    # Not getrusage, in which on Linux the peak of the process that started this one may stand.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024

@@ -11,6 +11,9 @@ from .engine import Precision, autocast, can_compile, compiled, inputs_of, quant
 from .model import CascadeModel
 from .tokens import TokenCache
 
+# To look at a result means to wait for the GPU, so that it is done once in so many passes.
+PASSES_UNDER_WAY = 16
+
 
 @torch.inference_mode()
 def probabilities(
@@ -38,21 +41,25 @@ def probabilities(
         # A model compiled for training is not compiled once more for the few documents of a validation.
         forward = model if static else model.forward
         with autocast(precision, device):
-            waiting: tuple[np.ndarray, torch.Tensor] | None = None
+            waiting: list[tuple[np.ndarray, torch.Tensor]] = []
             for rows, one in scoring_passes(cache, documents, batching, token_budget, static):
                 logits = forward(**inputs_of(one, device))
-                scores = torch.sigmoid(torch.cat(logits, dim=1)[: len(rows)].float())
-                # Looked at only when the next pass is under way, so that a GPU has no pause.
-                if waiting is not None:
-                    result[waiting[0]] = waiting[1].cpu().numpy()
-                    advance(len(waiting[0]))
-                waiting = rows, scores
-            if waiting is not None:
-                result[waiting[0]] = waiting[1].cpu().numpy()
-                advance(len(waiting[0]))
+                waiting.append((rows, torch.sigmoid(torch.cat(logits, dim=1)[: len(rows)].float())))
+                if device.type == "cpu" or len(waiting) == PASSES_UNDER_WAY:
+                    _collect(waiting, result, advance)
+            _collect(waiting, result, advance)
     finally:
         model.train(was_training)
     return result
+
+
+def _collect(
+    waiting: list[tuple[np.ndarray, torch.Tensor]], result: np.ndarray, advance: Callable[[int], None]
+) -> None:
+    for rows, scores in waiting:
+        result[rows] = scores.cpu().numpy()
+        advance(len(rows))
+    waiting.clear()
 
 
 def scores_of_released(

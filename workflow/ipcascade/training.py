@@ -209,8 +209,10 @@ class Training:
         """A step's first pass, there and back, without a step."""
         self.model.train()
         first = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch=0)[0]
-        self._loss_of(self._passes(self.data.train[self.ranks.share(first)])[0]).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            self._loss_of(self._passes(self.data.train[self.ranks.share(first)])[0]).backward()  # type: ignore[no-untyped-call]
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
 
     def _finished(self) -> bool:
         epoch, patience = len(self.state.history), self.options.early_stopping
@@ -383,7 +385,7 @@ class Training:
         )  # fmt: skip
 
     def _speed(self) -> dict[str, float | None]:
-        """What the history says of an epoch's speed, of all ranks together; documented in docs/results.md."""
+        """What the history says of an epoch's speed, of all ranks together; documented in docs/engine.md."""
         state, seconds = self.state, self.state.epoch_seconds
         own = torch.tensor(
             [state.epoch_tokens, state.epoch_squares, state.epoch_computed, state.epoch_waited,
