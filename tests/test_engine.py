@@ -106,7 +106,6 @@ def test_progress_tells_every_document_and_the_mode_is_kept(model, cache):
 
 def test_int8_is_close_and_keeps_the_heads(model, cache):
     documents = np.arange(150)
-    expected = probabilities(model, cache, documents, "packed", 1000, "fp32")
     with torch.no_grad():  # so that scores spread over (0, 1)
         model.class_head.weight *= 3
     expected = probabilities(model, cache, documents, "packed", 1000, "fp32")

@@ -1,8 +1,7 @@
 """What is no race but must be seen on a GPU: half beside full precision, recompilations, resumption, several ranks.
 
 Runs on a CPU as far as it goes: bf16 takes the place of fp16 there, and nothing is compiled.
-Everything is trained through `ipcascade.training.Training`; a way to switch compilation on or off would be an option
-handed over in `own_training` (engine_contenders.py).
+Everything is trained through `ipcascade.training.Training`.
 """
 
 import argparse
