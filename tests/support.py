@@ -1,5 +1,6 @@
 """What several test files share beside fixtures: places, and a small corpus whose labels follow from its words."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,13 @@ class Files:
             "--taxonomy", str(IPC_SCHEME), "--corpus", str(self.corpus), "--splits", str(self.splits),
             "--tokens", str(self.tokens),
         ]  # fmt: skip
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint, also of one that is being replaced: safetensors opens a file twice, this does once."""
+    with checkpoint.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return json.loads(header["__metadata__"]["ipcascade"])["step"]
 
 
 def corpus_frame(documents: int) -> pl.DataFrame:

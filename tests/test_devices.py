@@ -12,14 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ipcascade.cli import main
 from ipcascade.devices import choose_device
 from ipcascade.errors import UserError
 from ipcascade.ranks import Ranks
-from support import OF_THE_MACHINE, Files
+from support import OF_THE_MACHINE, Files, step_of
 
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
 OPTIONS = {
@@ -212,8 +211,3 @@ def test_ranks_stay_until_the_first_one_has_saved(without_dropout, tmp_path):
     assert "rank 1: " not in done.stderr
     (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
     assert step_of(checkpoint) == 1
-
-
-def step_of(checkpoint: Path) -> int:
-    with safe_open(checkpoint, framework="pt") as file:
-        return json.loads(file.metadata()["ipcascade"])["step"]

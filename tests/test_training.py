@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from ipcascade.cli import main
@@ -22,7 +21,7 @@ from ipcascade.model import CascadeModel, new_model
 from ipcascade.steps.train import _stop_at
 from ipcascade.tokens import TokenCache
 from ipcascade.training import Loss, Training
-from support import OF_THE_MACHINE
+from support import OF_THE_MACHINE, step_of
 
 OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
@@ -72,11 +71,6 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(files, trained,
 
 def json_of(path: Path) -> dict:
     return json.loads(path.read_text())
-
-
-def step_of(checkpoint: Path) -> int:
-    with safe_open(checkpoint, framework="pt") as file:
-        return json.loads(file.metadata()["ipcascade"])["step"]
 
 
 def kill_within_second_epoch(command: list[str], checkpoints: Path) -> int:
