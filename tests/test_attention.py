@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.aot_autograd import make_boxed_func
 from torch.nn import functional
 
-from ipcascade.attention import cpu_attention
-from ipcascade.batching import Packing, collate_padded
+from ipcascade.attention import cpu_attention, packed_attention
+from ipcascade.batching import Packing, Padding
 from ipcascade.engine import autocast, inputs_of
 from ipcascade.errors import UserError
 from ipcascade.model import CascadeModel, new_model
@@ -85,7 +87,7 @@ def test_packed_equals_padded_in_logits_and_gradients(model, static, precision, 
 
     logits, gradients = logits_and_gradients(packed_pass(cache, documents, static))
     padded(model)
-    expected_logits, expected = logits_and_gradients(collate_padded(cache, documents))
+    expected_logits, expected = logits_and_gradients(Padding(4096).collate(cache, documents))
     torch.testing.assert_close(logits, expected_logits, atol=tolerance, rtol=tolerance)
     assert set(gradients) == set(expected)
     for name, gradient in gradients.items():
@@ -135,22 +137,41 @@ def test_the_inert_tail_changes_nothing(model):
 
 
 def test_a_compiled_model_sees_one_shape_and_is_made_once(model):
-    """As on CUDA, but for the code generator: one graph without a break, whatever documents come."""
-    compiled_for = []
+    """As on CUDA, but for the code generator: one graph there and back, without a break, whatever documents come."""
+    compiled_for = {"forward": 0, "backward": 0}
     torch._dynamo.reset()
 
-    def counting(graph, inputs):
-        compiled_for.append([tuple(one.shape) for one in inputs if isinstance(one, torch.Tensor)])
-        return graph.forward
+    def counting(name):
+        def take(graph, inputs):
+            compiled_for[name] += 1
+            return make_boxed_func(graph.forward)
+
+        return take
 
     model.train()
-    fast = torch.compile(model, backend=counting, dynamic=False, fullgraph=True)
+    backend = aot_autograd(fw_compiler=counting("forward"), bw_compiler=counting("backward"))
+    fast = torch.compile(model, backend=backend, dynamic=False, fullgraph=True)
     for seed in range(4):
         cache = cache_of(np.roll(LENGTHS, seed), seed)
         one = packed_pass(cache, np.arange(len(LENGTHS) - seed % 2), static=True)
         found = torch.cat(fast(**inputs_of(one, CPU)), dim=1)
         assert found.isfinite().all()
-    assert len(compiled_for) == 1
+        found.sum().backward()
+    assert compiled_for == {"forward": 1, "backward": 1}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("flash", [True, False])
+def test_kernels_for_gpus_are_called_with_what_they_take(monkeypatch, dtype, flash):
+    """On tensors without values, there and back: shapes and the kernels' signatures, for either kind of GPU."""
+    monkeypatch.setattr("ipcascade.attention.gpu_has_flash", flash)
+    with torch.device("meta"):
+        parts = [torch.empty(1, 4, 128, 32, dtype=dtype, requires_grad=True) for _ in range(3)]
+        starts = torch.empty(9, dtype=torch.int32)
+    attended, _ = packed_attention(torch.nn.Module(), *parts, None, cu_seq_lens_q=starts, max_length_q=40, scaling=0.3)
+    assert attended.shape == (1, 128, 4, 32) and attended.dtype == dtype
+    gradients = torch.autograd.grad(attended.sum(), parts)
+    assert [one.shape for one in gradients] == [one.shape for one in parts]
 
 
 def folder_of(encoder_folder, tmp_path, config, kind):
@@ -179,7 +200,7 @@ def test_encoders_with_berts_interface_are_packed(kind, encoder_folder, taxonomy
     cache, documents = cache_of(LENGTHS), np.arange(len(LENGTHS))
     cache.facts["pad_id"] = 1
     found = torch.cat(model(**inputs_of(packed_pass(cache, documents), CPU)), dim=1)
-    expected = torch.cat(padded(model)(**inputs_of(collate_padded(cache, documents), CPU)), dim=1)
+    expected = torch.cat(padded(model)(**inputs_of(Padding(4096).collate(cache, documents), CPU)), dim=1)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
@@ -200,7 +221,7 @@ def test_other_encoders_are_refused_and_can_run_padded(kind, options, encoder_fo
     with pytest.raises(UserError, match=r"cannot be packed \(.*\); set training.batching and scoring.batching to pad"):
         new_model(folder, taxonomy, 0.0, 0.0, bias, 1, 40, "packed")
     model = new_model(folder, taxonomy, 0.0, 0.0, bias, 1, 40, "padded").eval()
-    assert model(**inputs_of(collate_padded(cache_of(LENGTHS), np.arange(6)), CPU))[0].shape == (6, 8)
+    assert model(**inputs_of(Padding(4096).collate(cache_of(LENGTHS), np.arange(6)), CPU))[0].shape == (6, 8)
 
 
 def test_attention_dropout_is_refused(encoder_folder, taxonomy):
@@ -216,7 +237,7 @@ def test_packed_equals_padded_on_a_gpu(model, precision, tolerance):
     model.to(device)
     cache, documents = cache_of(LENGTHS), np.arange(len(LENGTHS))
     results = []
-    for one in (packed_pass(cache, documents, static=True), collate_padded(cache, documents)):
+    for one in (packed_pass(cache, documents, static=True), Padding(4096).collate(cache, documents)):
         model.zero_grad()
         with autocast(precision, device):
             logits = torch.cat(model(**inputs_of(one, device)), dim=1)[: len(documents)].float()

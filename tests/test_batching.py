@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipcascade.batching import Packing, collate_padded, epoch_batches, scoring_passes, split_padded, steps_an_epoch
+from ipcascade.batching import Packing, Padding, epoch_batches, scoring_passes, steps_an_epoch
 from ipcascade.tokens import TokenCache
 
 LONGEST = 60
@@ -132,10 +132,11 @@ def test_scoring_leaves_next_to_no_gaps():
 @given(LENGTHS, st.integers(1, 400))
 def test_padded_passes_keep_ids_and_mask_the_rest(lengths, budget):
     cache = cache_of(lengths)
-    chosen = split_padded(lengths, budget)
+    padding = Padding(budget)
+    chosen = padding.split(lengths)
     assert sorted(np.concatenate(chosen)) == list(range(len(lengths)))
     for documents in chosen:
-        one = collate_padded(cache, documents)
+        one = padding.collate(cache, documents)
         assert one.ids.shape == one.mask.shape
         assert one.ids.shape[1] % 32 == 0 or one.ids.shape[1] == LONGEST
         assert one.computed_tokens <= budget or len(documents) == 1

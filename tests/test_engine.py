@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ipcascade.batching import collate_padded
+from ipcascade.batching import Padding
 from ipcascade.config import ScoringOptions
 from ipcascade.engine import forward_flops, inputs_of, peak_flops, peak_memory, resolve_precision, set_up
 from ipcascade.errors import UserError
@@ -43,7 +43,8 @@ def test_operations_are_those_that_torch_counts(model):
     """Documents of one length, so that nothing is padded; torch's count has the heads in it."""
     documents, length = 3, 32
     offsets = np.arange(0, (documents + 1) * length, length)
-    one = collate_padded(TokenCache(np.full(offsets[-1], 7), offsets, {"pad_id": 0, "max_length": 40}), np.arange(3))
+    cache = TokenCache(np.full(offsets[-1], 7), offsets, {"pad_id": 0, "max_length": 40})
+    one = Padding(4096).collate(cache, np.arange(documents))
     model.encoder.set_attn_implementation("eager")
     with FlopCounterMode(display=False) as counter:
         model(**inputs_of(one, CPU))
@@ -131,3 +132,20 @@ def test_scoring_with_a_compiled_model_gives_the_same(model, cache, monkeypatch)
     found = scores_of_released(model.eval(), cache, documents, options, CPU, lambda count: None)
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert len(graphs) == 1
+
+
+def test_documents_longer_than_the_model_takes_are_refused(model, cache, monkeypatch):
+    monkeypatch.setitem(cache.facts, "max_length", 41)
+    with pytest.raises(UserError, match=r"was trained on 40; make the cache again with tokens.max_length: 40"):
+        scores_of_released(model, cache, np.arange(3), ScoringOptions(), CPU, lambda count: None)
+
+
+def test_too_little_memory_in_scoring_is_one_sentence(model, cache, monkeypatch):
+    def failing(**inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model, "forward", failing)
+    with pytest.raises(UserError, match=r"for passes of 700 tokens: halve scoring.token_budget \(results stay"):
+        scores_of_released(
+            model, cache, np.arange(3), ScoringOptions(token_budget=700, precision="fp32"), CPU, lambda count: None
+        )

@@ -16,7 +16,7 @@ from benchmarks import engine, engine_contenders, engine_gpu
 from benchmarks.engine_contenders import OWN, RECIPE, SCORE, TRAIN, Inputs, Setting
 from benchmarks.engine_plot import draw
 from ipcascade.cli import main as ipcascade
-from ipcascade.training import Loss
+from ipcascade.loss import Loss
 from support import Files
 
 CPU = torch.device("cpu")

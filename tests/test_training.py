@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions, load, section_options
+from ipcascade.loss import Loss
 from ipcascade.model import CascadeModel, new_model
 from ipcascade.steps.train import _stop_at
 from ipcascade.tokens import TokenCache
-from ipcascade.training import Loss, Training
+from ipcascade.training import OUT_OF_TIME, Training
 from support import OF_THE_MACHINE, step_of
 
 OPTIONS = {
@@ -459,3 +460,16 @@ def test_a_model_that_cannot_be_compiled_trains_as_it_is(files, tmp_path, monkey
     log = (tmp_path / "log").read_text()
     assert "not compiled, and so slower than it could be" in log and "no C compiler found" in log
     assert pl.read_parquet(tmp_path / "history.parquet")["compiled"].to_list() == [False]
+
+
+def test_a_resumed_training_says_that_it_is_no_longer_compiled(files, tmp_path, monkeypatch):
+    """A node without a C compiler after one with it: the model is as good, but not the same to the bit."""
+    options = {"epochs": 1, "batch_size": 8}
+    with monkeypatch.context() as patched:
+        compile_here(patched, "eager")
+        patched.setattr("ipcascade.training.Training._agree_on_next_move", lambda self, saved, time_ahead: OUT_OF_TIME)
+        assert main(arguments(files, tmp_path, **options)) == 1
+    assert main([*arguments(files, tmp_path, **options), "--log", str(tmp_path / "log")]) == 0
+    log = (tmp_path / "log").read_text()
+    assert "resuming at step 1" in log
+    assert "steps until now were compiled, those to come are not: the model will differ by rounding" in log

@@ -39,13 +39,14 @@ from ipcascade.batching import Batching
 from ipcascade.config import SoftMaskOptions, TrainingOptions
 from ipcascade.doors import read_parquet
 from ipcascade.engine import Precision, autocast, can_compile, set_up
+from ipcascade.loss import Loss
 from ipcascade.model import CascadeModel, new_model
 from ipcascade.randomness import stream, stream_seed
 from ipcascade.ranks import Ranks
 from ipcascade.scoring import probabilities
 from ipcascade.taxonomy import Taxonomy
 from ipcascade.tokens import TokenCache
-from ipcascade.training import Loss, Training, TrainingData
+from ipcascade.training import Training, TrainingData
 
 SEED = 42
 # The published recipe's loss and mask, so that every contender computes the same. Two epochs: the second is timed.

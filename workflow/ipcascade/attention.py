@@ -53,8 +53,14 @@ def packed_attention(
     Returns [1, tokens, heads, head size], and no weights.
     """
     asked = [name for name in UNKNOWN_TO_US if others.get(name) is not None]
-    if dropout or attention_mask is not None or asked or key.shape != query.shape:
-        raise UnsupportedAttention(", ".join(asked) or ("dropout" if dropout else "a mask of its own"))
+    if dropout:
+        asked.append("dropout")
+    if attention_mask is not None:
+        asked.append("a mask of its own")
+    if key.shape != query.shape:
+        asked.append("fewer heads for keys than for queries")
+    if asked:
+        raise UnsupportedAttention(", ".join(asked))
     usual = query.shape[-1] ** -0.5
     scale = usual if scaling is None else scaling
     query, key, value = (part[0].transpose(0, 1) for part in (query, key, value))

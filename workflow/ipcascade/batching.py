@@ -23,6 +23,8 @@ ROUND_ROWS_TO = 64
 ROUND_WIDTH_TO = 32
 # Room for steps with more tokens than the mean, which few exceed by as much: one more pass holds the rest.
 SLACK = 1.03
+# A pass may hold so many times the documents that the mean length lets expect; more of them, all short, get a new pass.
+SLOTS_OF_THE_MEAN = 2
 # Packing documents of this many passes together leaves next to no gaps.
 PASSES_TOGETHER = 64
 
@@ -86,17 +88,22 @@ class Packing:
     def for_steps(cls, lengths: np.ndarray, batch_size: int, budget: int, static: bool) -> "Packing":
         """For steps of `batch_size` documents: a step's tokens, with some room, spread over as few passes as it takes.
 
-        lengths: of all documents, int [documents]; budget: most tokens a pass (but it holds the longest document).
+        lengths: of all documents, int [documents]; budget: most tokens a pass, rounded up (but it holds the longest
+        document).
         """
         tokens = float(lengths.mean()) * batch_size * SLACK
-        rows = tokens / math.ceil(tokens / budget)
-        return cls(_round_up(max(rows, lengths.max()), ROUND_ROWS_TO), batch_size, int(lengths.max()), static)
+        return cls._of(lengths, tokens / math.ceil(tokens / budget), batch_size, static)
 
     @classmethod
     def for_scoring(cls, lengths: np.ndarray, budget: int, static: bool) -> "Packing":
         """For all documents in any order: passes of `budget` tokens, or fewer where there are not as many."""
-        rows = _round_up(max(min(budget, lengths.sum()), lengths.max()), ROUND_ROWS_TO)
-        return cls(rows, min(len(lengths), rows // int(lengths.min())), int(lengths.max()), static)
+        return cls._of(lengths, min(budget, float(lengths.sum())), len(lengths), static)
+
+    @classmethod
+    def _of(cls, lengths: np.ndarray, tokens: float, documents: int, static: bool) -> "Packing":
+        rows = _round_up(max(tokens, lengths.max()), ROUND_ROWS_TO)
+        usual = math.ceil(SLOTS_OF_THE_MEAN * rows / float(lengths.mean()))
+        return cls(rows, min(documents, usual), int(lengths.max()), static)
 
     def split(self, lengths: np.ndarray) -> list[np.ndarray]:
         """Documents, given by their lengths, over few passes of about equal size: positions in `lengths`, a pass each.
@@ -137,28 +144,33 @@ class Packing:
         return Pass(documents, ids, positions=positions, starts=starts, firsts=firsts)
 
 
-def split_padded(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Documents, given by their lengths, over padded passes of one rounded width each, longest first.
+@dataclass(frozen=True)
+class Padding:
+    """How documents are put into padded passes. rows: most tokens a pass, padding included."""
 
-    Returns positions in `lengths`; a pass has at most `budget` tokens, padding included, but at least one document.
-    """
-    widths = _width(lengths)
-    order = np.argsort(-lengths, kind="stable")
-    passes = []
-    for same in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1):
-        count = max(1, budget // int(widths[same[0]]))
-        passes += [same[start : start + count] for start in range(0, len(same), count)]
-    return passes
+    rows: int
 
+    def split(self, lengths: np.ndarray) -> list[np.ndarray]:
+        """Documents, given by their lengths, over passes of one rounded width each, longest first.
 
-def collate_padded(cache: TokenCache, documents: np.ndarray) -> Pass:
-    """The arrays of one padded pass."""
-    lengths = cache.lengths_of(documents)
-    width = min(int(_width(lengths).max()), cache.facts["max_length"])
-    mask = np.arange(width) < lengths[:, None]
-    ids = np.full(mask.shape, cache.facts["pad_id"], dtype=np.int64)
-    ids[mask] = cache.ids[_tokens_of(cache.offsets[documents], lengths)]
-    return Pass(documents, ids, mask)
+        Returns positions in `lengths`, a pass each; it has at least one document.
+        """
+        widths = _width(lengths)
+        order = np.argsort(-lengths, kind="stable")
+        passes = []
+        for same in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1):
+            count = max(1, self.rows // int(widths[same[0]]))
+            passes += [same[start : start + count] for start in range(0, len(same), count)]
+        return passes
+
+    def collate(self, cache: TokenCache, documents: np.ndarray) -> Pass:
+        """The arrays of one pass."""
+        lengths = cache.lengths_of(documents)
+        width = min(int(_width(lengths).max()), cache.facts["max_length"])
+        mask = np.arange(width) < lengths[:, None]
+        ids = np.full(mask.shape, cache.facts["pad_id"], dtype=np.int64)
+        ids[mask] = cache.ids[_tokens_of(cache.offsets[documents], lengths)]
+        return Pass(documents, ids, mask)
 
 
 def scoring_passes(
@@ -168,15 +180,11 @@ def scoring_passes(
     if not len(documents):
         return
     lengths = cache.lengths_of(documents)
-    if batching == "padded":
-        for chosen in split_padded(lengths, budget):
-            yield chosen, collate_padded(cache, documents[chosen])
-        return
-    packing = Packing.for_scoring(lengths, budget, static)
-    together = max(1, round(PASSES_TOGETHER * packing.rows / float(lengths.mean())))
+    layout = Packing.for_scoring(lengths, budget, static) if batching == "packed" else Padding(budget)
+    together = max(1, round(PASSES_TOGETHER * layout.rows / float(lengths.mean())))
     for start in range(0, len(documents), together):
-        for chosen in packing.split(lengths[start : start + together]):
-            yield start + chosen, packing.collate(cache, documents[start + chosen])
+        for chosen in layout.split(lengths[start : start + together]):
+            yield start + chosen, layout.collate(cache, documents[start + chosen])
 
 
 def _width(lengths: np.ndarray) -> np.ndarray:

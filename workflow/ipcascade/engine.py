@@ -7,8 +7,8 @@ import re
 import resource
 import sys
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,6 +124,18 @@ def compiled(model: nn.Module, trial: Callable[[], object]) -> bool:
         model._compiled_call_impl = None  # as it was before
         return False
     return True
+
+
+@contextmanager
+def too_little_memory_said(key: str, token_budget: int, cost: str) -> Iterator[None]:
+    """Where the GPU's memory runs out, a UserError that names the config's `key` and what it costs to change it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU has too little memory for passes of {token_budget} tokens: halve {key} (results stay the same "
+            f"but for rounding, {cost}), and submit again"
+        ) from error
 
 
 def forward_flops(encoder: Any, tokens: float, squares: float) -> float:

@@ -37,15 +37,15 @@ class CascadeModel(nn.Module):
     encoder: Any  # a transformers model, of whichever class
 
     def __init__(
-        self, encoder: nn.Module, hidden: int, sections: int, classes: int, dropout: float, longest: int
+        self, encoder: nn.Module, hidden: int, sections: int, classes: int, dropout: float, max_length: int
     ) -> None:
-        """longest: most tokens a document."""
+        """max_length: most tokens a document."""
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.section_head = nn.Linear(hidden, sections)
         self.class_head = nn.Linear(hidden, classes)
-        self.longest = longest
+        self.max_length = max_length
         self.first_position = first_position(encoder.config)
 
     def forward(
@@ -63,7 +63,7 @@ class CascadeModel(nn.Module):
                 input_ids=ids[None],
                 position_ids=positions[None] + self.first_position,
                 cu_seq_lens_q=starts,
-                max_length_q=self.longest,
+                max_length_q=self.max_length,
             ).last_hidden_state[0]
             hidden = hidden.index_select(0, firsts)
         hidden = self.dropout(hidden)
@@ -153,15 +153,15 @@ def _without_pooler(encoder: nn.Module) -> nn.Module:
 
 def new_model(
     encoder_folder: Path, taxonomy: Taxonomy, dropout: float, attention_dropout: float, bias: np.ndarray, seed: int,
-    longest: int, batching: Batching,
+    max_length: int, batching: Batching,
 ) -> CascadeModel:  # fmt: skip
     """A model with pre-trained encoder and fresh heads: Xavier-uniform weights, the given bias.
 
-    bias: float [labels] in taxonomy order; longest: most tokens a document. Raises UserError as `prepare` does.
+    bias: float [labels] in taxonomy order; max_length: most tokens a document. Raises UserError as `prepare` does.
     """
     encoder = load_encoder(encoder_folder, attention_dropout)
     hidden = encoder.config.hidden_size  # type: ignore[union-attr]
-    model = CascadeModel(encoder, int(hidden), len(taxonomy.sections), len(taxonomy.classes), dropout, longest)  # type: ignore[arg-type]
+    model = CascadeModel(encoder, int(hidden), len(taxonomy.sections), len(taxonomy.classes), dropout, max_length)  # type: ignore[arg-type]
     prepare(model, batching)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

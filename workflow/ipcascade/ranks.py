@@ -46,7 +46,9 @@ class Ranks:
         devices = [self.device] if self.device.type == "cuda" else None
         # Nothing is unused, but only thus are gradients summed in the same order in the first step after a restart:
         # otherwise they are put together anew after that step, in the order in which they came.
-        return nn.parallel.DistributedDataParallel(model, device_ids=devices, find_unused_parameters=True)
+        return nn.parallel.DistributedDataParallel(
+            model, device_ids=devices, find_unused_parameters=True, broadcast_buffers=False
+        )  # the only buffers are constants
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:
         """The context of one of a step's passes: gradients are averaged over ranks in the `last` one only."""

@@ -7,7 +7,18 @@ import torch
 
 from .batching import Batching, scoring_passes
 from .config import ScoringOptions
-from .engine import Precision, autocast, can_compile, compiled, inputs_of, quantised, resolve_precision, set_up
+from .engine import (
+    Precision,
+    autocast,
+    can_compile,
+    compiled,
+    inputs_of,
+    quantised,
+    resolve_precision,
+    set_up,
+    too_little_memory_said,
+)
+from .errors import UserError
 from .model import CascadeModel
 from .tokens import TokenCache
 
@@ -72,16 +83,24 @@ def scores_of_released(
 ) -> np.ndarray:
     """`probabilities` with a model as `load_model` gives it, computed on `device` in the way that the options say.
 
-    Raises UserError for a precision that the device does not have.
+    Raises UserError for a precision that the device does not have, for documents longer than the model takes, and
+    where the GPU's memory is too little.
     """
+    if cache.facts["max_length"] > model.max_length:
+        raise UserError(
+            f"the token cache has documents of up to {cache.facts['max_length']} tokens, but the model was trained on "
+            f"{model.max_length}; make the cache again with tokens.max_length: {model.max_length}"
+        )
     precision = resolve_precision(options.precision, device)
     set_up(device, deterministic=False)
     if precision == "int8":
         model.encoder = quantised(model.encoder)
-    model.to(device)
-    static = options.compile and can_compile(model, options.batching)
-    if static:
-        _, first = next(scoring_passes(cache, documents, options.batching, options.token_budget, static))
-        with torch.inference_mode(), autocast(precision, device):
-            compiled(model, trial=lambda: model(**inputs_of(first, device)))
-    return probabilities(model, cache, documents, options.batching, options.token_budget, precision, advance, static)
+    budget = options.token_budget
+    with too_little_memory_said("scoring.token_budget", budget, "and it takes a little longer"):
+        model.to(device)
+        static = options.compile and can_compile(model, options.batching)
+        if static:
+            _, first = next(scoring_passes(cache, documents, options.batching, budget, static))
+            with torch.inference_mode(), autocast(precision, device):
+                compiled(model, trial=lambda: model(**inputs_of(first, device)))
+        return probabilities(model, cache, documents, options.batching, budget, precision, advance, static)

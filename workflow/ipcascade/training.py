@@ -13,43 +13,29 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from . import checkpoint
-from .batching import Packing, Pass, collate_padded, epoch_batches, split_padded, steps_an_epoch
+from .batching import Packing, Padding, Pass, epoch_batches, steps_an_epoch
 from .config import TrainingOptions
 from .curve import measures_of_epoch
 from .dropout import use_cpu_dropout
-from .engine import (
-    Precision,
-    autocast,
-    can_compile,
-    compiled,
-    forward_flops,
-    inputs_of,
-    on_device,
-    peak_flops,
-    peak_memory,
-)
+from .engine import Precision, autocast, can_compile, compiled, inputs_of, on_device, too_little_memory_said
 from .errors import UserError
-from .model import (
-    CascadeModel,
-    inverse_frequency_weights,
-    learning_rate_factor,
-    parameter_groups,
-)
+from .loss import Loss
+from .model import CascadeModel, learning_rate_factor, parameter_groups
 from .progress import Progress
 from .randomness import stream_seed
 from .ranks import Ranks
 from .scoring import probabilities
+from .speed import EpochCounts
 from .taxonomy import Taxonomy
 from .tokens import TokenCache
 
@@ -78,48 +64,10 @@ class _State:
 
     step: int = 0
     epoch_loss: float = 0.0
-    # What this epoch took so far: in all, and until passes were put together; tokens of documents, the sum of their
-    # squared lengths, tokens that went through the model.
-    epoch_seconds: float = 0.0
-    epoch_waited: float = 0.0
-    epoch_tokens: int = 0
-    epoch_squares: int = 0
-    epoch_computed: int = 0
+    counts: EpochCounts = field(default_factory=EpochCounts)
     best_epoch: int = 0
+    compiled: bool | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Loss:
-    """The weighted sum of the two levels' binary cross-entropies, averaged over documents."""
-
-    def __init__(self, options: TrainingOptions, taxonomy: Taxonomy, truth: np.ndarray, device: torch.device) -> None:
-        self.options = options
-        self.columns = taxonomy.columns
-        self.parents = torch.from_numpy(taxonomy.parent_index).to(device)
-        self.positive_weights: dict[str, Tensor | None] = dict.fromkeys(self.columns)
-        if options.label_weights == "inverse_frequency":
-            for level, columns in self.columns.items():
-                weights = inverse_frequency_weights(truth[:, columns])
-                self.positive_weights[level] = torch.from_numpy(weights).to(device)
-
-    def __call__(self, section_logits: Tensor, class_logits: Tensor, truth: Tensor, of: int) -> Tensor:
-        """The loss of some documents' part in a step `of` so many: over all of its passes, parts add up to the mean.
-
-        Takes logits [documents, sections], [documents, classes] and truth float [documents, labels]; gives a scalar.
-        """
-        section_logits, class_logits = section_logits.float(), class_logits.float()
-        if (mask := self.options.soft_mask) is not None:
-            implausible = torch.sigmoid(section_logits)[:, self.parents] <= mask.confidence
-            class_logits = torch.where(implausible, class_logits * mask.factor, class_logits)
-        section, classes = self._level("section", section_logits, truth), self._level("class", class_logits, truth)
-        return (self.options.section_weight * section + self.options.class_weight * classes) / of
-
-    def _level(self, level: str, logits: Tensor, truth: Tensor) -> Tensor:
-        losses = functional.binary_cross_entropy_with_logits(
-            logits, truth[:, self.columns[level]], pos_weight=self.positive_weights[level], reduction="none"
-        )
-        a_document = losses.sum(dim=1) if self.options.loss_reduction == "sum" else losses.mean(dim=1)
-        return a_document.sum()
 
 
 class OutOfTime(UserError):
@@ -179,7 +127,8 @@ class Training:
         with Progress("training", self.steps * self.options.batch_size, "documents",
                       done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
             if not self._finished():
-                with self._memory_in_words():
+                budget = self.options.token_budget
+                with too_little_memory_said("training.token_budget", budget, "but training then starts afresh"):
                     self._get_ready()
                     while not self._finished():
                         self._epoch(progress)
@@ -187,30 +136,31 @@ class Training:
         history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
         return history, checkpoint.load_best(self.folder, self.state.best_epoch)
 
-    @contextmanager
-    def _memory_in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"the GPU has too little memory for passes of {self.options.token_budget} tokens: halve "
-                "training.token_budget (it changes nothing but rounding), and submit again"
-            ) from error
-
     def _get_ready(self) -> None:
-        """Choose the shape of passes, compile, and let ranks start from the first one's weights."""
+        """Choose the shape of passes, let ranks start from the first one's weights, and compile."""
         static = self.options.compile and can_compile(self.model, self.options.batching)
-        self.packing = Packing.for_steps(self.lengths, self.own_batch_size, self.options.token_budget, static)
-        self.forward: nn.Module = self.model
-        self.compiled = static and compiled(self.model, self._trial)
+        self.layout: Packing | Padding = (
+            Packing.for_steps(self.lengths, self.own_batch_size, self.options.token_budget, static)
+            if self.options.batching == "packed"
+            else Padding(self.options.token_budget)
+        )
+        # First, since within it the backward pass is compiled in pieces, between which gradients are exchanged.
         self.forward = self.ranks.parallel(self.model)
+        is_compiled = static and compiled(self.model, self._trial)
+        if self.state.compiled not in (None, is_compiled):
+            log.warning(
+                "steps until now were %scompiled, those to come are%s: the model will differ by rounding from that of "
+                "an undisturbed run", "" if self.state.compiled else "not ", "" if is_compiled else " not",
+            )  # fmt: skip
+        self.state.compiled = is_compiled
 
     def _trial(self) -> None:
         """A step's first pass, there and back, without a step."""
         self.model.train()
         first = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch=0)[0]
         try:
-            self._loss_of(self._passes(self.data.train[self.ranks.share(first)])[0]).backward()  # type: ignore[no-untyped-call]
+            with self.ranks.synchronised(self.forward, last=False):
+                self._loss_of(self._passes(self.data.train[self.ranks.share(first)])[0]).backward()  # type: ignore[no-untyped-call]
         finally:
             self.optimizer.zero_grad(set_to_none=True)
 
@@ -226,7 +176,7 @@ class Training:
             torch.cuda.reset_peak_memory_stats(self.device)
         total = torch.tensor(self.state.epoch_loss, dtype=torch.float64, device=self.device)
         started = saved = time.monotonic()
-        before = self.state.epoch_seconds
+        before = self.state.counts.seconds
         while (done := self.state.step - epoch * self.steps_an_epoch) < self.steps_an_epoch:
             total += self._step(batches[done])
             self.state.step += 1
@@ -238,7 +188,7 @@ class Training:
             next_move = self._agree_on_next_move(saved, time_ahead=validation)
             if next_move != GO_ON or last or self.state.step % LOOK_EVERY == 0:
                 self.state.epoch_loss = self._finite(total)  # which waits for the device, so that its time counts
-                self.state.epoch_seconds = before + time.monotonic() - started
+                self.state.counts.seconds = before + time.monotonic() - started
                 progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
             if next_move != GO_ON:
                 self._save()
@@ -291,7 +241,7 @@ class Training:
         factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        passes = self._timed_passes(self.data.train[self.ranks.share(batch)])
+        passes = self._counted_passes(batch)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, one in enumerate(passes):
             with self.ranks.synchronised(self.forward, last=number == len(passes) - 1):
@@ -315,20 +265,16 @@ class Training:
 
     def _passes(self, documents: np.ndarray) -> list[Pass]:
         cache = self.data.cache
-        lengths = cache.lengths_of(documents)
-        if self.options.batching == "packed":
-            return [self.packing.collate(cache, documents[chosen]) for chosen in self.packing.split(lengths)]
-        return [collate_padded(cache, documents[chosen]) for chosen in split_padded(lengths, self.options.token_budget)]
+        return [
+            self.layout.collate(cache, documents[chosen]) for chosen in self.layout.split(cache.lengths_of(documents))
+        ]
 
-    def _timed_passes(self, documents: np.ndarray) -> list[Pass]:
-        """`_passes`, and what the history is to say of them."""
+    def _counted_passes(self, batch: np.ndarray) -> list[Pass]:
+        """`_passes` of this rank's share of a step, counted for the history."""
+        own = self.ranks.share(batch)
         started = time.monotonic()
-        passes = self._passes(documents)
-        self.state.epoch_waited += time.monotonic() - started
-        lengths = self.data.cache.lengths_of(documents)
-        self.state.epoch_tokens += int(lengths.sum())
-        self.state.epoch_squares += int((lengths**2).sum())
-        self.state.epoch_computed += sum(one.computed_tokens for one in passes)
+        passes = self._passes(self.data.train[own])
+        self.state.counts.add_step(self.lengths[batch], self.lengths[own], passes, time.monotonic() - started)
         return passes
 
     def _learning_rate_factor(self, step: int) -> float:
@@ -360,19 +306,18 @@ class Training:
         row: dict[str, Any] = {
             "epoch": epoch + 1,
             "train_loss": self.state.epoch_loss / self.steps_an_epoch,
-            "val_loss": self._validation_loss(scores, truth),
+            "val_loss": self.loss.of_probabilities(scores, truth),
             # Of the encoder, at the epoch's last step.
             "learning_rate": self.options.encoder_learning_rate * self._learning_rate_factor(self.state.step - 1),
             "skipped_steps": self._skipped() - sum(before["skipped_steps"] for before in self.state.history),
-            "compiled": self.compiled,
-            **self._speed(),
+            "compiled": self.state.compiled,
+            **self.state.counts.figures(self.model.encoder, self.device, self.ranks.size, self.precision),
             **measures_of_epoch(truth, scores, self.taxonomy, self.options.validation),
         }
         best = self.state.history[self.state.best_epoch - 1] if self.state.best_epoch else None
         selected = self.options.select_by
         self.state.history.append(row)
-        self.state.epoch_loss = self.state.epoch_seconds = self.state.epoch_waited = 0.0
-        self.state.epoch_tokens = self.state.epoch_squares = self.state.epoch_computed = 0
+        self.state.epoch_loss, self.state.counts = 0.0, EpochCounts()
         if best is None or row[selected] > best[selected]:
             self.state.best_epoch = epoch + 1
             if self.ranks.first:
@@ -383,28 +328,6 @@ class Training:
             epoch + 1, row["train_loss"], row["val_loss"], selected, row[selected],
             " (best)" if self.state.best_epoch == epoch + 1 else "", row["documents_per_second"],
         )  # fmt: skip
-
-    def _speed(self) -> dict[str, float | None]:
-        """What the history says of an epoch's speed, of all ranks together; documented in docs/engine.md."""
-        state, seconds = self.state, self.state.epoch_seconds
-        own = torch.tensor(
-            [state.epoch_tokens, state.epoch_squares, state.epoch_computed, state.epoch_waited,
-             peak_memory(self.device)],
-            dtype=torch.float64, device=self.device,
-        )  # fmt: skip
-        tokens, squares, computed, waited, memory = (self.ranks.mean(own) * self.ranks.size).tolist()
-        flops = 3 * forward_flops(self.model.encoder, tokens, squares) / seconds / self.ranks.size
-        peak = peak_flops(self.device, self.precision)
-        return {
-            "seconds": seconds,
-            "documents_per_second": self.steps_an_epoch * self.options.batch_size / seconds,
-            "tokens_per_second": tokens / seconds,
-            "padding_efficiency": tokens / computed,
-            "tflops_per_device": flops / 1e12,
-            "model_flop_utilisation": None if peak is None else flops / peak,
-            "data_wait_share": waited / self.ranks.size / seconds,
-            "peak_memory_mib": memory / self.ranks.size,
-        }
 
     def _validation_scores(self, epoch: int) -> np.ndarray:
         documents = self.ranks.share(self.data.val)
@@ -422,23 +345,11 @@ class Training:
             )  # fmt: skip
         return self.ranks.joined(scores, len(self.data.val))
 
-    def _validation_loss(self, scores: np.ndarray, truth: np.ndarray) -> float:
-        """The training loss without label weights and soft mask, from probabilities."""
-        clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
-        losses = -np.where(truth, np.log(clipped), np.log1p(-clipped))
-        weights = {"section": self.options.section_weight, "class": self.options.class_weight}
-        total = 0.0
-        for level, columns in self.taxonomy.columns.items():
-            of_level = losses[:, columns]
-            a_document = of_level.sum(axis=1) if self.options.loss_reduction == "sum" else of_level.mean(axis=1)
-            total += weights[level] * float(a_document.mean())
-        return total
-
     def _save(self) -> None:
         self.saved_step = self.state.step
         if not self.ranks.first:
             return
-        facts = {**vars(self.state), "scaler": self.scaler.state_dict()}
+        facts = {**asdict(self.state), "scaler": self.scaler.state_dict()}
         checkpoint.save(self.folder, self.fingerprint, self.model, self.optimizer, facts)
 
     def _resume(self) -> None:
@@ -446,6 +357,6 @@ class Training:
         if facts is None:
             return
         self.scaler.load_state_dict(facts.pop("scaler"))
-        self.state = _State(**facts)
+        self.state = _State(**{**facts, "counts": EpochCounts(**facts["counts"])})
         self.saved_step = self.state.step
         log.info("resuming at step %d of %d", self.state.step, self.steps)
