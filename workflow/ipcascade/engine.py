@@ -6,7 +6,6 @@ import os
 import re
 import resource
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -77,16 +76,6 @@ def set_up(device: torch.device, deterministic: bool) -> None:
             c_library.mallopt(M_MMAP_MAX, 0)
             c_library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
             c_library.mallopt(M_TOP_PAD, 64 * 2**20)
-
-
-def quantised(encoder: nn.Module) -> nn.Module:
-    """The encoder with linear layers in int8 (weights a tensor, activations as they come), for scoring on a CPU."""
-    from torch.ao.quantization import quantize_dynamic
-
-    with warnings.catch_warnings():
-        # It is to move to a package of its own; the pinned torch has it.
-        warnings.filterwarnings("ignore", message=".*(deprecated|quantize)", category=Warning)
-        return quantize_dynamic(encoder, {nn.Linear}, dtype=torch.qint8)  # type: ignore[no-untyped-call]
 
 
 def on_device(array: np.ndarray, device: torch.device) -> Tensor:

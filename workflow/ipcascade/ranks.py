@@ -47,7 +47,7 @@ class Ranks:
         # Nothing is unused, but only thus are gradients summed in the same order in the first step after a restart:
         # otherwise they are put together anew after that step, in the order in which they came.
         return nn.parallel.DistributedDataParallel(
-            model, device_ids=devices, find_unused_parameters=True, broadcast_buffers=False
+            model, device_ids=devices, find_unused_parameters=True, forward_sync_buffers=False
         )  # the only buffers are constants
 
     def synchronised(self, model: nn.Module, last: bool) -> AbstractContextManager[None]:

@@ -13,13 +13,13 @@ from .engine import (
     can_compile,
     compiled,
     inputs_of,
-    quantised,
     resolve_precision,
     set_up,
     too_little_memory_said,
 )
 from .errors import UserError
 from .model import CascadeModel
+from .quantisation import quantise
 from .tokens import TokenCache
 
 # To look at a result means to wait for the GPU, so that it is done once in so many passes.
@@ -94,7 +94,7 @@ def scores_of_released(
     precision = resolve_precision(options.precision, device)
     set_up(device, deterministic=False)
     if precision == "int8":
-        model.encoder = quantised(model.encoder)
+        quantise(model.encoder)
     budget = options.token_budget
     with too_little_memory_said("scoring.token_budget", budget, "and it takes a little longer"):
         model.to(device)
