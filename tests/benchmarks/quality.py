@@ -36,9 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--epochs", type=int, help="instead of the config file's")
     parser.add_argument("--threads", type=int, default=2, help="(default: %(default)s)")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("results/benchmarks/quality"), help="(default: %(default)s)"
-    )
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="(default: %(default)s)")
     args = parser.parse_args(arguments)
     config = yaml.safe_load(args.configfile.read_text(encoding="utf-8"))
     if args.epochs:

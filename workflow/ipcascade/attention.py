@@ -5,8 +5,8 @@ interface can use it with its own weights. Per device:
 
 - CUDA, fp16 and bf16, from compute capability 8.0 on: flash attention (`torch.nn.attention.varlen`);
 - other CUDA: the memory-efficient kernel, which takes the same offsets;
-- CPU: `cpu_attention` below, matrix products document by document. torch's own CPU kernel takes several times
-  as long in bf16, nearly all of it in the backward pass.
+- CPU: `cpu_attention` below, matrix products document by document. torch's own CPU kernel is much slower in bf16,
+  mostly in the backward pass (tests/benchmarks/cpu_choices.py).
 
 None of them has attention dropout.
 """

@@ -142,7 +142,8 @@ class TrainingOptions(Section):
     batching: Literal["packed", "padded"] = "packed"
     """`packed`: documents end to end, no padding computed; `padded`: for encoders that cannot be packed."""
     token_budget: Count = 16_384
-    """Most tokens in one pass through the encoder: a step of more is split, with the same result. Less saves memory."""
+    """Most tokens in one pass through the encoder. Less saves memory: a step of more is split into passes, with the
+    same loss and gradients but for rounding and which elements dropout takes."""
     encoder_learning_rate: Positive = 3e-5
     head_learning_rate: Positive = 3e-4
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
@@ -211,7 +212,7 @@ class ScoringOptions(Section):
     batching: Literal["packed", "padded"] = "packed"
     """As in training."""
     token_budget: Count = 16_384
-    """Most tokens in one pass through the encoder."""
+    """Most tokens in one pass through the encoder. Less saves memory; scores are the same but for rounding."""
     precision: Literal["auto", "fp16", "bf16", "fp32", "int8"] = "auto"
     """As in training; `int8`: linear layers in 8 bits, for CPUs without bf16."""
     compile: bool = False

@@ -62,7 +62,7 @@ def set_up(device: torch.device, deterministic: bool) -> None:
     """Process-wide settings; call it once, before anything is computed.
 
     CUDA: TF32 where fp32 remains; with `deterministic` only kernels that add in a fixed order. CPU: freed memory is
-    kept for the next tensor instead of being given back: getting it anew, page by page, took a third of a step.
+    kept for the next tensor instead of being given back and got anew, page by page (tests/benchmarks/cpu_choices.py).
     """
     if device.type == "cuda":
         attention.gpu_has_flash = torch.cuda.get_device_capability(device) >= (8, 0)
