@@ -155,7 +155,7 @@ class TrainingOptions(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Dropout on the [CLS] vector before the two heads."""
     attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout on attention probabilities inside the encoder; 0 keeps the fast attention kernels."""
+    """Dropout on attention probabilities inside the encoder; packed batches have none."""
     section_weight: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the section loss."""
     class_weight: Annotated[float, Field(ge=0)] = 0.7
