@@ -1,6 +1,5 @@
 """Packed attention against torch's own, document by document; packed models against padded ones."""
 
-import json
 import shutil
 
 import numpy as np
@@ -9,12 +8,13 @@ import torch
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch.aot_autograd import make_boxed_func
 from torch.nn import functional
+from transformers import AutoModel
 
 from ipcascade.attention import cpu_attention, packed_attention
 from ipcascade.batching import Packing, Padding
 from ipcascade.engine import autocast, inputs_of
 from ipcascade.errors import UserError
-from ipcascade.model import CascadeModel, new_model
+from ipcascade.model import CascadeModel, new_model, save_model
 from ipcascade.tokens import TokenCache
 
 LENGTHS = np.array([5, 31, 1, 33, 20, 32])
@@ -73,8 +73,13 @@ def test_the_operator_is_what_it_declares_to_be():
     assert torch.autograd.gradcheck(lambda *three: cpu_attention(*three, starts, 0.5), parts)
 
 
+def scale_of(gradient, gradients) -> float:
+    """What a gradient's deviation is measured by. Some are zero but for rounding (softmax heeds no key's bias)."""
+    return max(float(gradient.abs().max()), 1e-3 * max(float(one.abs().max()) for one in gradients))
+
+
 @pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.05)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 0.1)])
 def test_packed_equals_padded_in_logits_and_gradients(model, static, precision, tolerance):
     cache, documents = cache_of(LENGTHS), np.arange(len(LENGTHS))
 
@@ -91,7 +96,7 @@ def test_packed_equals_padded_in_logits_and_gradients(model, static, precision, 
     torch.testing.assert_close(logits, expected_logits, atol=tolerance, rtol=tolerance)
     assert set(gradients) == set(expected)
     for name, gradient in gradients.items():
-        scale = max(1.0, float(expected[name].abs().max()))
+        scale = scale_of(expected[name], expected.values())
         torch.testing.assert_close(gradient / scale, expected[name] / scale, atol=tolerance, rtol=0, msg=name)
 
 
@@ -241,14 +246,35 @@ def test_packed_equals_padded_on_a_gpu(model, precision, tolerance):
         model.zero_grad()
         with autocast(precision, device):
             logits = torch.cat(model(**inputs_of(one, device)), dim=1)[: len(documents)].float()
-        logits.square().sum().backward()
+        (1024 * logits.square().sum()).backward()  # so that no gradient is too small for fp16
         results.append((logits, [p.grad for p in model.parameters()]))
         padded(model)
     torch.testing.assert_close(results[0][0], results[1][0], atol=tolerance, rtol=tolerance)
     for one, other in zip(results[0][1], results[1][1], strict=True):
-        scale = float(other.abs().max()) + 1e-6
+        scale = scale_of(other, results[1][1])
         torch.testing.assert_close(one / scale, other / scale, atol=tolerance, rtol=0)
 
 
-def test_the_released_config_names_no_attention(encoder_folder, model):
-    assert "attn" not in json.dumps(model.encoder.config.to_dict())
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"attention_probs_dropout_prob": 0.1}, "dropout"),
+        ({"attention_probs_dropout_prob": 0.0, "hidden_size": 36}, "heads of a size that is no multiple of 8"),
+    ],
+)
+def test_what_shows_only_in_a_trial_is_refused(options, reason, encoder_folder, taxonomy, tmp_path, monkeypatch):
+    import transformers
+
+    monkeypatch.setattr("ipcascade.model.ATTENTION_DROPOUT_KEYS", ())  # as if the encoder had a key of its own for it
+    config = transformers.BertConfig(**{**SMALL, **options})
+    folder = folder_of(encoder_folder, tmp_path, config, transformers.BertModel)
+    with pytest.raises(UserError, match=rf"cannot be packed \({reason}\); set training.batching"):
+        new_model(folder, taxonomy, 0.0, 0.0, np.zeros(len(taxonomy.labels), np.float32), 1, 40, "packed")
+
+
+def test_the_released_config_names_no_attention(encoder_folder, model, taxonomy, tmp_path):
+    text = {"content": "abstract", "max_length": 40}
+    save_model(model, model.state_dict(), encoder_folder, taxonomy, "card", tmp_path / "model", text)
+    assert "attn" not in (tmp_path / "model/config.json").read_text()
+    AutoModel.from_pretrained(tmp_path / "model").save_pretrained(tmp_path / "again")
+    assert "ipcascade" not in (tmp_path / "again/config.json").read_text()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -158,6 +159,29 @@ def test_two_ranks_give_the_curve_of_one(without_dropout, of_two_ranks, tmp_path
     assert "training on 2 x CPU (1 threads)" in (folder / "log").read_text()
 
 
+COMPILED = """
+import sys
+import torch
+from ipcascade import cli, training
+from ipcascade.model import CascadeModel
+training.can_compile = lambda model, batching: True
+CascadeModel.compile = lambda self, **options: torch.nn.Module.compile(self, backend="aot_eager", **options)
+sys.exit(cli.main())
+"""
+
+
+def test_two_ranks_of_a_compiled_model_give_the_same_curve(without_dropout, of_two_ranks, tmp_path):
+    """As on GPUs, but for the code generator: compiled within what exchanges gradients."""
+    folder, plain = of_two_ranks
+    ranks_running(COMPILED, command(without_dropout, tmp_path, 2))
+    history = pl.read_parquet(tmp_path / "history.parquet")
+    assert history["compiled"].all()
+    np.testing.assert_allclose(history["train_loss"], plain["train_loss"], rtol=1e-4)
+    weights, other = (load_file(f / "model/model.safetensors") for f in (tmp_path, folder))
+    for name, tensor in weights.items():
+        torch.testing.assert_close(other[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
 SLOW_SAVE = """
 import sys, time
 from ipcascade import checkpoint, cli
@@ -200,14 +224,21 @@ def test_four_ranks_out_of_time_resume_to_the_same_bytes(without_dropout, tmp_pa
 
 def test_ranks_stay_until_the_first_one_has_saved(without_dropout, tmp_path):
     """Its writing takes longer than another rank keeps silent; one that left would end the first amid its writing."""
-    (tmp_path / "ipcascade_slowly.py").write_text(SLOW_SAVE)
     limited = [*command(without_dropout, tmp_path, 2), "--time-limit", "0.0001"]
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
-    words = [str(tmp_path / "ipcascade_slowly.py"), *limited[limited.index("train") :]]
-    done = subprocess.run(
-        [*start, *words], env=environment(IPCASCADE_SUBMITTED="1"), capture_output=True, text=True, check=False
-    )
+    done = ranks_running(SLOW_SAVE, limited, IPCASCADE_SUBMITTED="1")
     assert done.stderr.count("the time limit is near: stopped after step 1 of 105") == 1
     assert "rank 1: " not in done.stderr
     (checkpoint,) = tmp_path.glob("checkpoints/*/checkpoint.safetensors")
     assert step_of(checkpoint) == 1
+
+
+def ranks_running(script: str, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    """Two ranks of a script that ends in the command line, with the words after `ipcascade`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.py"
+        path.write_text(script)
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+        return subprocess.run(
+            [*start, str(path), *words[words.index("train") :]],
+            env=environment(**variables), capture_output=True, text=True, check=False,
+        )  # fmt: skip

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ipcascade.batching import Padding
 from ipcascade.config import ScoringOptions
-from ipcascade.engine import forward_flops, inputs_of, peak_flops, peak_memory, resolve_precision, set_up
+from ipcascade.engine import EXACT_INT8, forward_flops, inputs_of, peak_flops, peak_memory, resolve_precision, set_up
 from ipcascade.errors import UserError
 from ipcascade.model import new_model
 from ipcascade.quantisation import Int8Linear
@@ -15,6 +15,9 @@ from ipcascade.scoring import probabilities, scores_of_released
 from ipcascade.tokens import TokenCache
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+needs_vnni = pytest.mark.skipif(
+    not any(torch.cpu.get_capabilities().get(name) for name in EXACT_INT8), reason="needs a processor with VNNI or AMX"
+)
 
 
 @pytest.fixture
@@ -38,6 +41,14 @@ def test_precision_by_device():
         resolve_precision("fp16", CPU)
     with pytest.raises(UserError, match="int8 is for CPUs"):
         resolve_precision("int8", CUDA)
+
+
+def test_int8_wants_a_processor_that_adds_exactly(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_f": True, "avx512_vnni": False})
+    with pytest.raises(UserError, match="int8 needs a processor that adds int8 products exactly"):
+        resolve_precision("int8", CPU)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_vnni": True})
+    assert resolve_precision("int8", CPU) == "int8"
 
 
 def test_operations_are_those_that_torch_counts(model):
@@ -106,6 +117,7 @@ def test_progress_tells_every_document_and_the_mode_is_kept(model, cache):
     assert model.training
 
 
+@needs_vnni
 def test_int8_is_close_and_keeps_the_heads(model, cache):
     documents = np.arange(150)
     with torch.no_grad():  # so that scores spread over (0, 1)
@@ -120,6 +132,7 @@ def test_int8_is_close_and_keeps_the_heads(model, cache):
     np.testing.assert_allclose(alone, found[[0, 44, 89]], atol=2e-3)
 
 
+@needs_vnni
 @pytest.mark.parametrize("bias", [True, False])
 def test_an_int8_layer_is_integer_arithmetic_with_a_scale_a_row_and_an_output(bias):
     torch.manual_seed(0)
@@ -158,10 +171,12 @@ def test_scoring_with_a_compiled_model_gives_the_same(model, cache, monkeypatch)
     assert len(graphs) == 1
 
 
-def test_documents_longer_than_the_model_takes_are_refused(model, cache, monkeypatch):
-    monkeypatch.setitem(cache.facts, "max_length", 41)
-    with pytest.raises(UserError, match=r"was trained on 40; make the cache again with tokens.max_length: 40"):
-        scores_of_released(model, cache, np.arange(3), ScoringOptions(), CPU, lambda count: None)
+def test_documents_longer_than_the_model_takes_are_refused(model, cache):
+    model.max_length = 20
+    documents = cache.lengths.argsort()
+    scores_of_released(model, cache, documents[:3], ScoringOptions(precision="fp32"), CPU, lambda count: None)
+    with pytest.raises(UserError, match=r"was trained on 20; make the cache again with tokens.max_length: 20"):
+        scores_of_released(model, cache, documents, ScoringOptions(precision="fp32"), CPU, lambda count: None)
 
 
 def test_too_little_memory_in_scoring_is_one_sentence(model, cache, monkeypatch):
@@ -169,7 +184,7 @@ def test_too_little_memory_in_scoring_is_one_sentence(model, cache, monkeypatch)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(model, "forward", failing)
-    with pytest.raises(UserError, match=r"for passes of 700 tokens: halve scoring.token_budget \(results stay"):
+    with pytest.raises(UserError, match=r"for passes of 70 tokens: set scoring.token_budget to 35 and submit"):
         scores_of_released(
-            model, cache, np.arange(3), ScoringOptions(token_budget=700, precision="fp32"), CPU, lambda count: None
+            model, cache, np.arange(3), ScoringOptions(token_budget=70, precision="fp32"), CPU, lambda count: None
         )

@@ -14,6 +14,8 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 from safetensors.torch import load_file
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch.aot_autograd import make_boxed_func
 
 from ipcascade.cli import main
 from ipcascade.config import TrainingOptions, load, section_options
@@ -420,7 +422,8 @@ def test_too_little_memory_on_a_gpu_is_one_sentence(files, tmp_path, monkeypatch
 
     monkeypatch.setattr(Training, "_step", failing)
     assert main(arguments(files, tmp_path)) == 1
-    assert "the GPU has too little memory for passes of 16384 tokens: halve" in capsys.readouterr().err
+    said = "too little memory for passes of 64 tokens: set training.token_budget to 32 and submit again; training then"
+    assert said in capsys.readouterr().err
 
 
 def compile_here(monkeypatch, backend) -> None:
@@ -434,17 +437,20 @@ def compile_here(monkeypatch, backend) -> None:
 
 
 def test_a_compiled_training_makes_one_graph_and_goes_the_same_way(files, tmp_path, monkeypatch):
-    graphs = []
+    graphs = {"forward": 0, "backward": 0}
 
-    def counting(graph, inputs):
-        graphs.append(graph)
-        return graph.forward
+    def counting(name):
+        def take(graph, inputs):
+            graphs[name] += 1
+            return make_boxed_func(graph.forward)
+
+        return take
 
     options = {"epochs": 2, "batch_size": 8}
     assert main(arguments(files, tmp_path / "plain", **options)) == 0
-    compile_here(monkeypatch, counting)
+    compile_here(monkeypatch, aot_autograd(fw_compiler=counting("forward"), bw_compiler=counting("backward")))
     assert main(arguments(files, tmp_path / "compiled", **options)) == 0
-    assert len(graphs) == 1, "steps of all epochs, and no validation, go through one graph"
+    assert graphs == {"forward": 1, "backward": 1}, "steps of all epochs, and no validation, go through one graph"
     plain, fast = (pl.read_parquet(tmp_path / name / "history.parquet") for name in ("plain", "compiled"))
     assert fast["compiled"].all() and not plain["compiled"].any()
     assert fast["padding_efficiency"][0] < plain["padding_efficiency"][0], "passes have one shape"

@@ -138,18 +138,19 @@ def prepare(folder: Path, source: Path | None, encoder: str, documents: int) -> 
     if source is None:
         source = folder / "delivery"
         demo = {"source": {"demo": {"documents": APPLICATIONS_A_DOCUMENT * documents}}}
-        _step("demo_delivery", demo, taxonomy=IPC_SCHEME, folder=source)
+        run_step("demo_delivery", demo, taxonomy=IPC_SCHEME, folder=source)
     if encoder == BERT_BASE:
         encoder = str(folder / BERT_BASE)
         lay_down_random_bert_base(Path(encoder))
     corpus, own = folder / "corpus.parquet", folder / "encoder"
     sample = {"corpus": {"documents": documents}}
-    _step("corpus", sample, taxonomy=IPC_SCHEME, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
-    _step("encoder", {"encoder": {"name": encoder, "revision": None}}, folder=own)
-    _step("tokens", {"tokens": {"max_length": MAX_LENGTH}}, corpus=corpus, encoder=own, tokens=folder / "tokens")
+    run_step("corpus", sample, taxonomy=IPC_SCHEME, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
+    run_step("encoder", {"encoder": {"name": encoder, "revision": None}}, folder=own)
+    run_step("tokens", {"tokens": {"max_length": MAX_LENGTH}}, corpus=corpus, encoder=own, tokens=folder / "tokens")
 
 
-def _step(name: str, options: Mapping[str, Any], **values: Any) -> None:
+def run_step(name: str, options: Mapping[str, Any], **values: Any) -> None:
+    """Run a step of the workflow with the given config sections and files; exits with its output where it fails."""
     words = [word for role, value in values.items() for word in (f"--{role}", str(value))]
     _call([sys.executable, "-m", "ipcascade", name, *words, "--options", json.dumps(options)], {})
 
@@ -181,7 +182,7 @@ class Bench:
 
     def step(self, name: str, options: Mapping[str, Any], **values: Any) -> None:
         """Run a step of the workflow."""
-        _step(name, options, **values)
+        run_step(name, options, **values)
 
     def race(self, contenders: Sequence[str], tasks: Sequence[str], rounds: int) -> dict[str, Any]:
         """All that is timed: by task and contender."""

@@ -13,6 +13,7 @@ former; TF32 is on for all.
 reference         tokenises in `Dataset.__getitem__`, pads all to the longest length, masks in Python loops over
                   documents and classes. The loops run over numbers copied once a batch, their cheapest form.
 trainer-dynamic   Hugging Face Trainer on documents tokenised before, padded to the longest of a batch.
+                  Not compiled, on a GPU either: its batches have many shapes.
 trainer-grouped   the same with `train_sampling_strategy="group_by_length"`, which also orders prediction.
 ipcascade-padded  this package, padded passes of similar lengths.
 ipcascade         this package as it comes, packed; compiled on a GPU.
@@ -35,10 +36,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from ipcascade import engine
 from ipcascade.batching import Batching
 from ipcascade.config import SoftMaskOptions, TrainingOptions
 from ipcascade.doors import read_parquet
 from ipcascade.engine import Precision, autocast, can_compile, set_up
+from ipcascade.errors import UserError
 from ipcascade.loss import Loss
 from ipcascade.model import CascadeModel, new_model
 from ipcascade.randomness import stream, stream_seed
@@ -463,14 +466,14 @@ def score_by_package(batching: Batching) -> "Score":
         set_up(inputs.device, deterministic=False)
         model = own_model(inputs, batching)
         static = can_compile(model, batching)
-        if static:
-            model.compile(dynamic=False)
 
         def scores() -> np.ndarray:
             return probabilities(
                 model, inputs.cache, documents, batching, setting.size, setting.precision, static=static
             )
 
+        if static:
+            engine.compiled(model, trial=scores)
         scores()
         started = now(inputs.device)
         found = scores()
@@ -503,9 +506,7 @@ SCORE: dict[str, Score] = {
 
 def peak_memory(device: torch.device) -> tuple[float, float | None]:
     """MiB: the most that this process had resident, and the most that tensors took on the GPU (None without one)."""
-    status = Path("/proc/self/status").read_text()
-    (resident,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    return resident / 1024, torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
+    return engine.peak_memory(torch.device("cpu")), engine.peak_memory(device) if device.type == "cuda" else None
 
 
 def measure(inputs: Inputs, task: str, contender: str, documents: int, setting: Setting) -> dict[str, Any]:
@@ -518,7 +519,9 @@ def measure(inputs: Inputs, task: str, contender: str, documents: int, setting: 
             if task == "train"
             else SCORE[contender](inputs, chosen, setting)[0]
         )
-    except torch.cuda.OutOfMemoryError:
+    except (torch.OutOfMemoryError, UserError) as error:  # this package says it in a sentence
+        if not isinstance(error.__cause__ or error, torch.OutOfMemoryError):
+            raise
         rate = None
     resident, allocated = peak_memory(inputs.device)
     return {

@@ -5,14 +5,12 @@ options of a config file (--configfile, default config/patents_us.yaml). A seed 
 and the dropout; packed and padded runs of one seed differ by dropout masks and rounding. Each model is measured
 on the test split, with thresholds fitted on validation; the packed ones a second time with linear layers in int8
 (`scoring.precision: int8`, for validation and test). Prints means and standard deviations over seeds, and how far each
-way lies from the packed one, beside the standard error of that difference. A run that was stopped goes on where it was
-(--folder keeps what there is).
+way lies from the packed one of the same seed, beside the standard error of that mean difference. A run that was stopped
+goes on where it was: --folder keeps what there is, so delete it after a change of code or config.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,9 @@ from typing import Any
 
 import yaml
 
+# As a script this file's own folder is searched, under pytest the one above.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.engine import run_step
 from ipcascade.doors import read_json
 from ipcascade.taxonomy import IPC_SCHEME
 
@@ -56,21 +57,21 @@ def prepare(folder: Path, source: Path, config: Mapping[str, Any]) -> None:
     """Corpus, splits, encoder and tokens, once for all runs."""
     folder.mkdir(parents=True, exist_ok=True)
     corpus, encoder = folder / "corpus.parquet", folder / "encoder"
-    _step("corpus", config, taxonomy=IPC_SCHEME, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
-    _step(
+    run_step("corpus", config, taxonomy=IPC_SCHEME, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
+    run_step(
         "splits", config, taxonomy=IPC_SCHEME, corpus=corpus, splits=folder / "splits.parquet",
         audit=folder / "audit.json",
     )  # fmt: skip
-    _step("encoder", config, folder=encoder)
-    _step("tokens", config, corpus=corpus, encoder=encoder, tokens=folder / "tokens")
+    run_step("encoder", config, folder=encoder)
+    run_step("tokens", config, corpus=corpus, encoder=encoder, tokens=folder / "tokens")
 
 
 def trained(folder: Path, config: Mapping[str, Any], batching: str, seed: int, threads: int) -> Path:
     """Train one model; the folder that holds it."""
     own = folder / f"{batching}-{seed}"
     own.mkdir(exist_ok=True)
-    if not (own / "history.parquet").exists():
-        _step(
+    if not all((own / name).exists() for name in ("history.parquet", "model")):
+        run_step(
             "train", {"seed": seed, "training": {**config["training"], "batching": batching}}, **_documents(folder),
             tokens=folder / "tokens", encoder=folder / "encoder", model=own / "model", threads=threads,
             checkpoints=own / "checkpoints", history=own / "history.parquet",
@@ -85,12 +86,12 @@ def measured(own: Path, batching: str, precision: str, threads: int) -> dict[str
     thresholds, metrics = own / f"{precision}-thresholds.json", own / f"{precision}-test.json"
     if not metrics.exists():
         for split, path in scores.items():
-            _step(
+            run_step(
                 "score", {"scoring": {"batching": batching, "precision": precision}}, **common, scores=path,
                 tokens=own.parent / "tokens", model=own / "model", split=split, threads=threads,
             )  # fmt: skip
-        _step("thresholds", {}, **common, scores=scores["val"], thresholds=thresholds)
-        _step(
+        run_step("thresholds", {}, **common, scores=scores["val"], thresholds=thresholds)
+        run_step(
             "metrics", {"evaluation": {"bootstrap": 0}}, **common, split="test", scores=scores["test"],
             thresholds=thresholds, metrics=metrics,
         )  # fmt: skip
@@ -102,17 +103,6 @@ def measured(own: Path, batching: str, precision: str, threads: int) -> dict[str
 
 def _documents(folder: Path) -> dict[str, Path]:
     return {"taxonomy": IPC_SCHEME, "corpus": folder / "corpus.parquet", "splits": folder / "splits.parquet"}
-
-
-def _step(name: str, config: Mapping[str, Any], **words: Any) -> None:
-    """Run a step of the workflow with its sections of the config."""
-    given = [word for role, value in words.items() for word in (f"--{role}", str(value))]
-    done = subprocess.run(
-        [sys.executable, "-m", "ipcascade", name, *given, "--options", json.dumps(config)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{name}: {done.stderr.strip().splitlines()[-1]}")
 
 
 def markdown(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
@@ -136,8 +126,8 @@ def _mean_and_spread(runs: Sequence[float]) -> str:
 
 
 def _difference(runs: Sequence[float], others: Sequence[float]) -> str:
-    error = ((_spread(runs) ** 2 + _spread(others) ** 2) / len(runs)) ** 0.5
-    return f"{statistics.mean(runs) - statistics.mean(others):+.4f} ± {error:.4f}"
+    by_seed = [run - other for run, other in zip(runs, others, strict=True)]
+    return f"{statistics.mean(by_seed):+.4f} ± {_spread(by_seed) / len(by_seed) ** 0.5:.4f}"
 
 
 def _spread(runs: Sequence[float]) -> float:

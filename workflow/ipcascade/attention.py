@@ -25,6 +25,8 @@ NAME = "ipcascade_packed"
 ROUND_TO = 32
 # Whether the GPU has flash attention; `engine.set_up` finds out, since a compiled model cannot ask.
 gpu_has_flash = True
+# Of kernels on GPUs; on a CPU, too, so that a model that was trained there can score on a GPU.
+HEAD_SIZE_MULTIPLE = 8
 # What an encoder may hand to its attention function and we would have to heed.
 UNKNOWN_TO_US = ("sliding_window", "softcap", "position_bias", "head_mask", "s_aux")
 
@@ -59,6 +61,8 @@ def packed_attention(
         asked.append("a mask of its own")
     if key.shape != query.shape:
         asked.append("fewer heads for keys than for queries")
+    if query.shape[-1] % HEAD_SIZE_MULTIPLE:
+        asked.append(f"heads of a size that is no multiple of {HEAD_SIZE_MULTIPLE}")
     if asked:
         raise UnsupportedAttention(", ".join(asked))
     usual = query.shape[-1] ** -0.5

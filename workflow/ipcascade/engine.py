@@ -32,6 +32,8 @@ PEAK_TFLOPS = {
     "L40S": 362.0,
     "V100": 125.0,
 }
+# Instructions without which sums of two products are cut off at 16 bits.
+EXACT_INT8 = ("avx512_vnni", "avx_vnni", "amx_int8")
 # malloc.h of glibc
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
@@ -49,6 +51,8 @@ def resolve_precision(option: str, device: torch.device) -> Precision:
         raise UserError(f"precision: {torch.cuda.get_device_name(device)} has no bf16; use auto or fp16")
     if option == "int8" and device.type != "cpu":
         raise UserError("precision: int8 is for CPUs; use auto, fp16 or bf16 on a GPU, or set scoring.accelerator: cpu")
+    if option == "int8" and not any(torch.cpu.get_capabilities().get(name) for name in EXACT_INT8):
+        raise UserError("precision: int8 needs a processor that adds int8 products exactly (VNNI or AMX); use auto")
     return option  # type: ignore[return-value]
 
 
@@ -70,6 +74,10 @@ def set_up(device: torch.device, deterministic: bool) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may add in another order
         torch.use_deterministic_algorithms(deterministic)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        if deterministic:
+            import torch._inductor.config as inductor
+
+            inductor.deterministic = True  # no kernel of compiled code is chosen by timing
     elif sys.platform == "linux":
         with suppress(AttributeError):  # another C library than glibc
             c_library = ctypes.CDLL(None)
@@ -116,14 +124,14 @@ def compiled(model: nn.Module, trial: Callable[[], object]) -> bool:
 
 
 @contextmanager
-def too_little_memory_said(key: str, token_budget: int, cost: str) -> Iterator[None]:
-    """Where the GPU's memory runs out, a UserError that names the config's `key` and what it costs to change it."""
+def too_little_memory_said(key: str, tokens: int, effect: str) -> Iterator[None]:
+    """Where the GPU's memory runs out for passes of `tokens`, a UserError: lower the config's `key`, to what effect."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"the GPU has too little memory for passes of {token_budget} tokens: halve {key} (results stay the same "
-            f"but for rounding, {cost}), and submit again"
+            f"the GPU has too little memory for passes of {tokens} tokens: set {key} to {tokens // 2} and submit "
+            f"again; {effect}"
         ) from error
 
 

@@ -100,9 +100,9 @@ def prepare(model: CascadeModel, batching: Batching) -> None:
         expected = torch.cat(model(ids, mask), dim=1)
         try:
             model.encoder.set_attn_implementation(attention.NAME)
-            found = torch.cat(
-                model(torch.cat([tokens[:5], tokens[3:6]]), None, positions, starts, starts[:2].long()), dim=1
-            )
+            packed = torch.cat([tokens[:5], tokens[3:6]]), None, positions, starts, starts[:2].long()
+            model.train()(*packed)  # attention dropout, whatever its key in the config, shows only here
+            found = torch.cat(model.eval()(*packed), dim=1)
         except (attention.UnsupportedAttention, ValueError, TypeError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(f"encoders of the type {name} cannot be packed ({reason}); {padded_instead}") from error

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 LARGEST = 127
+SMALLEST_SCALE = 1e-30
 
 
 class Int8Linear(nn.Module):
@@ -38,7 +39,7 @@ class Int8Linear(nn.Module):
 
 def _scale(rows: Tensor) -> Tensor:
     """What each row [rows, 1] is divided by, so that its largest magnitude becomes 127; rows of zeros stay zeros."""
-    return rows.abs().amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny) / LARGEST
+    return (rows.abs().amax(dim=1, keepdim=True) / LARGEST).clamp_min(SMALLEST_SCALE)
 
 
 def quantise(model: nn.Module) -> None:

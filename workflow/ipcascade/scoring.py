@@ -86,17 +86,20 @@ def scores_of_released(
     Raises UserError for a precision that the device does not have, for documents longer than the model takes, and
     where the GPU's memory is too little.
     """
-    if cache.facts["max_length"] > model.max_length:
+    lengths = cache.lengths_of(documents)
+    longest, known = lengths.max(initial=0), model.max_length
+    if longest > known:
         raise UserError(
-            f"the token cache has documents of up to {cache.facts['max_length']} tokens, but the model was trained on "
-            f"{model.max_length}; make the cache again with tokens.max_length: {model.max_length}"
+            f"the token cache has documents of {longest} tokens, but the model was trained on {known}; make the cache "
+            f"again with tokens.max_length: {known}"
         )
     precision = resolve_precision(options.precision, device)
-    set_up(device, deterministic=False)
+    set_up(device, deterministic=True)
     if precision == "int8":
         quantise(model.encoder)
     budget = options.token_budget
-    with too_little_memory_said("scoring.token_budget", budget, "and it takes a little longer"):
+    tokens = min(budget, int(lengths.sum()))
+    with too_little_memory_said("scoring.token_budget", tokens, "scores stay the same but for rounding"):
         model.to(device)
         static = options.compile and can_compile(model, options.batching)
         if static:

@@ -124,26 +124,26 @@ class Training:
         Before the latter two a checkpoint is saved.
         """
         self._resume()
-        with Progress("training", self.steps * self.options.batch_size, "documents",
-                      done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
-            if not self._finished():
-                budget = self.options.token_budget
-                with too_little_memory_said("training.token_budget", budget, "but training then starts afresh"):
-                    self._get_ready()
-                    while not self._finished():
-                        self._epoch(progress)
-        self.ranks.wait()  # until the first one has written the weights of the best epoch
-        history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
-        return history, checkpoint.load_best(self.folder, self.state.best_epoch)
-
-    def _get_ready(self) -> None:
-        """Choose the shape of passes, let ranks start from the first one's weights, and compile."""
         static = self.options.compile and can_compile(self.model, self.options.batching)
         self.layout: Packing | Padding = (
             Packing.for_steps(self.lengths, self.own_batch_size, self.options.token_budget, static)
             if self.options.batching == "packed"
             else Padding(self.options.token_budget)
         )
+        effect = "training then starts afresh, as good but with other rounding and dropout"
+        with Progress("training", self.steps * self.options.batch_size, "documents",
+                      done=self.state.step * self.options.batch_size) as progress, self._heeding_sigterm():  # fmt: skip
+            if not self._finished():
+                with too_little_memory_said("training.token_budget", self.layout.rows, effect):
+                    self._get_ready(static)
+                    while not self._finished():
+                        self._epoch(progress)
+        self.ranks.wait()  # until the first one has written the weights of the best epoch
+        history = pl.DataFrame(self.state.history).with_columns(selected=pl.col("epoch") == self.state.best_epoch)
+        return history, checkpoint.load_best(self.folder, self.state.best_epoch)
+
+    def _get_ready(self, static: bool) -> None:
+        """Let ranks start from the first one's weights, and compile where passes have one shape (`static`)."""
         # First, since within it the backward pass is compiled in pieces, between which gradients are exchanged.
         self.forward = self.ranks.parallel(self.model)
         is_compiled = static and compiled(self.model, self._trial)
