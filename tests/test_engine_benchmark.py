@@ -239,6 +239,8 @@ def test_a_run_of_all_of_it(inputs, encoder_folder, tmp_path, monkeypatch, capsy
     assert report["checks"]["resumption"]["exact"] is True
     assert report["checks"]["scaling"].keys() == {"1", "2"} and min(report["checks"]["scaling"].values()) > 0
     assert report["checks"]["compiled_graphs"] == {"after_first_epoch": 0, "at_the_end": 0}
+    assert report["checks"]["documents_per_second"].keys() == {"bf16", "fp32"}
+    assert min(report["checks"]["documents_per_second"].values()) > 0
     losses = report["checks"]["curves"]["losses"]
     assert len(losses["fp32"]) == len(losses["bf16"]) == 3
     for suffix in ("png", "svg", "pdf"):

@@ -1,4 +1,4 @@
-"""What is no race but must be seen on a GPU: half beside full precision, recompilations, resumption, several ranks.
+"""What is no race but must be seen on a GPU: half beside full precision, what options cost, resumption, several ranks.
 
 Runs on a CPU as far as it goes: bf16 takes the place of fp16 there, and nothing is compiled.
 Everything is trained through `ipcascade.training.Training`.
@@ -8,6 +8,8 @@ import argparse
 import hashlib
 import json
 import logging
+import os
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -27,8 +29,15 @@ if TYPE_CHECKING:
     from benchmarks.engine import Bench
 
 # The curve: what a history can tell is the mean of an epoch, so epochs are short.
-CURVE_EPOCHS, CURVE_STEPS = 10, 5
-CURVE_BATCH = {"cpu": 8, "cuda": 32}
+CURVE_EPOCHS = 10
+CURVE_STEPS = {"cpu": 5, "cuda": 20}
+BATCH = {"cpu": 8, "cuda": 64}
+# Precision and options of the trainings that are on CUDA timed beside those that draw the curves.
+ALSO_ON_CUDA: dict[str, tuple[Precision, dict[str, Any]]] = {
+    "bf16": ("bf16", {}),
+    "fp16, deterministic: false": ("fp16", {"deterministic": False}),
+    "fp16, compile: false": ("fp16", {"compile": False}),
+}
 RESUME_EPOCHS, RESUME_STEPS = 2, 4
 SCALING_EPOCHS = 3
 
@@ -36,8 +45,12 @@ SCALING_EPOCHS = 3
 def run_checks(bench: "Bench") -> dict[str, Any]:
     """Everything in here that takes a training, each in a process of its own."""
     half: Precision = "fp16" if bench.device == "cuda" else "bf16"
-    curves = {precision: _measured(bench, "curve", precision, "curve") for precision in (half, "fp32")}
-    losses = {precision: curve["losses"] for precision, curve in curves.items()}
+    ways: dict[str, tuple[Precision, dict[str, Any]]] = {half: (half, {}), "fp32": ("fp32", {})}
+    curves = {
+        name: _measured(bench, "curve", precision, name, "--options", json.dumps(options))
+        for name, (precision, options) in (ways | (ALSO_ON_CUDA if bench.device == "cuda" else {})).items()
+    }
+    losses = {precision: curves[precision]["losses"] for precision in (half, "fp32")}
     whole = _measured(bench, "resume", half, "whole")
     for _ in range(2):
         _measured(bench, "resume", half, "stopped", "--stop")
@@ -46,11 +59,12 @@ def run_checks(bench: "Bench") -> dict[str, Any]:
         "scaling": scaling(bench),
         "curves": {
             "losses": losses,
-            "steps_a_point": CURVE_STEPS,
+            "steps_a_point": CURVE_STEPS[bench.device],
             "largest_relative_difference": round(
                 max(abs(a - b) / b for a, b in zip(losses[half], losses["fp32"], strict=True)), 5
             ),
         },
+        "documents_per_second": {name: curve["documents_per_second"] for name, curve in curves.items()},
         "compiled_graphs": {name: curves[half][name] for name in ("after_first_epoch", "at_the_end")},
         "resumption": {
             "exact": whole == resumed, "precision": half, "stopped_after_steps": [1, 2],
@@ -65,12 +79,14 @@ def sentences(checks: dict[str, Any]) -> list[str]:
     points = len(next(iter(curves["losses"].values())))
     again = graphs["at_the_end"] - graphs["after_first_epoch"]
     rates = ", ".join(f"{rate:,.1f} with {ranks}" for ranks, rate in checks["scaling"].items())
+    ways = ", ".join(f"{rate:,.1f} ({way})" for way, rate in checks["documents_per_second"].items())
     return [
         f"- documents/s by number of ranks: {rates}",
+        f"- documents/s of training by precision and options: {ways}",
         f"- {' and '.join(curves['losses'])} curves: over {points * curves['steps_a_point']} steps, losses differ by "
         f"at most {curves['largest_relative_difference']:.2%} (points of {curves['steps_a_point']} steps)",
-        f"- compiled graphs: {graphs['after_first_epoch']} after the first epoch of {CURVE_STEPS} steps, {again} more "
-        "after that" if graphs["at_the_end"] else "- compiled graphs: nothing was compiled",
+        f"- compiled graphs: {graphs['after_first_epoch']} after the first epoch of {curves['steps_a_point']} steps, "
+        f"{again} more after that" if graphs["at_the_end"] else "- compiled graphs: nothing was compiled",
         f"- stopped after steps {' and '.join(map(str, resumption['stopped_after_steps']))} of {resumption['steps']} "
         f"and resumed ({resumption['precision']}, deterministic algorithms): weights are "
         f"{'the same, bit for bit' if resumption['exact'] else 'NOT the same'}",
@@ -90,7 +106,7 @@ def scaling(bench: "Bench") -> dict[str, float]:
             continue
         own = bench.folder / f"ranks-{ranks}"
         options = {
-            "epochs": SCALING_EPOCHS, "batch_size": ranks * CURVE_BATCH[bench.device], "devices": ranks,
+            "epochs": SCALING_EPOCHS, "batch_size": ranks * BATCH[bench.device], "devices": ranks,
             "accelerator": bench.device,
         }  # fmt: skip
         bench.step(
@@ -134,11 +150,14 @@ def compiled_graphs() -> int:
     return counters["stats"]["unique_graphs"]
 
 
-def curve(inputs: Inputs, precision: Precision, checkpoints: Path) -> dict[str, Any]:
-    """The training loss of a fresh model, and what was compiled meanwhile."""
-    batch_size = CURVE_BATCH[inputs.device.type]
-    documents = inputs.order[: CURVE_STEPS * batch_size]
-    options = RECIPE.model_copy(update={"epochs": CURVE_EPOCHS, "batch_size": batch_size})
+def curve(inputs: Inputs, precision: Precision, checkpoints: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """The training loss of a fresh model, its speed (median over epochs), and what was compiled meanwhile.
+
+    changes: options of the training that are to be others.
+    """
+    device = inputs.device.type
+    documents = inputs.order[: CURVE_STEPS[device] * BATCH[device]]
+    options = RECIPE.model_copy(update={"epochs": CURVE_EPOCHS, "batch_size": BATCH[device], **changes})
     graphs = EpochGraphs()
     log = logging.getLogger("ipcascade.training")
     log.setLevel(logging.INFO)
@@ -146,6 +165,7 @@ def curve(inputs: Inputs, precision: Precision, checkpoints: Path) -> dict[str, 
     history, _ = own_training(inputs, documents, options, precision, checkpoints).run()
     return {
         "losses": [round(loss, 6) for loss in history["train_loss"]],
+        "documents_per_second": round(statistics.median(history["documents_per_second"][1:]), 2),
         "after_first_epoch": graphs.counts[0],
         "at_the_end": graphs.counts[-1],
     }
@@ -153,7 +173,7 @@ def curve(inputs: Inputs, precision: Precision, checkpoints: Path) -> dict[str, 
 
 def resume(inputs: Inputs, precision: Precision, checkpoints: Path, stop: bool) -> dict[str, Any]:
     """Train on from what `checkpoints` holds: one step (nothing is returned), or to the end (the weights' SHA-256)."""
-    batch_size = CURVE_BATCH[inputs.device.type]
+    batch_size = BATCH[inputs.device.type]
     options: TrainingOptions = RECIPE.model_copy(update={"epochs": RESUME_EPOCHS, "batch_size": batch_size})
     training = own_training(
         inputs, inputs.order[: RESUME_STEPS * batch_size], options, precision, checkpoints,
@@ -178,12 +198,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
-    parser.add_argument("--stop", action="store_true", help="after one step")
+    parser.add_argument("--options", type=json.loads, default={}, help="of the training (curve)")
+    parser.add_argument("--stop", action="store_true", help="after one step (resume)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
+    if args.check == "resume":  # compiled anew each time, as on another node
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(args.folder / f"compiled-{os.getpid()}")
     inputs = Inputs.open(args.folder, start(args.device, args.threads))
     facts = (
-        curve(inputs, args.precision, args.checkpoints)
+        curve(inputs, args.precision, args.checkpoints, args.options)
         if args.check == "curve"
         else resume(inputs, args.precision, args.checkpoints, args.stop)
     )
