@@ -24,7 +24,9 @@ from benchmarks.engine import run_step
 from ipcascade.doors import read_json
 from ipcascade.taxonomy import IPC_SCHEME
 
-MEASURES = (("section", "f1_micro"), ("section", "f1_macro"), ("class", "f1_micro"), ("class", "f1_macro"))
+MEASURES = tuple(
+    (level, name) for level in ("section", "class") for name in ("f1_micro", "f1_macro", "average_precision_micro")
+)
 FOLDER = Path("results/benchmarks/quality")
 CONFIG = Path(__file__).parents[2] / "config/patents_us.yaml"
 
