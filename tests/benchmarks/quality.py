@@ -37,13 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", type=Path, required=True, help="folder of a PATSTAT delivery")
     parser.add_argument("--configfile", type=Path, default=CONFIG, help="(default: config/patents_us.yaml)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--epochs", type=int, help="instead of the config file's")
     parser.add_argument("--threads", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="(default: %(default)s)")
     args = parser.parse_args(arguments)
     config = yaml.safe_load(args.configfile.read_text(encoding="utf-8"))
-    if args.epochs:
-        config["training"]["epochs"] = args.epochs
     prepare(args.folder, args.source, config)
     found: dict[str, list[dict[str, float]]] = {"packed": [], "padded": [], "packed, int8": []}
     for seed in range(1, args.seeds + 1):
