@@ -1,8 +1,10 @@
-# The two commands of a newcomer are `make demo` and `make test`; the rest is for people who work on ipcascade.
+# Start with `make demo` and `make test`; the rest is for people who work on ipcascade.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Two tests at a time, each on one core; those that share a finished run or a cluster stay together.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 .PHONY: demo test test-slurm bench-engine check format install schema pins report
 
@@ -10,22 +12,23 @@ demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on
 	$(BIN)/snakemake --profile profiles/demo
 	@$(BIN)/ipcascade summary
 
-test: $(INSTALLED)  ## all tests
-	$(BIN)/python -m pytest
+test: $(INSTALLED)  ## all tests but those on Slurm; TESTS="..." are more arguments of pytest
+	$(PYTEST) $(TESTS)
 
 test-slurm: $(INSTALLED)  ## the workflow on a real Slurm, set up for it on this machine (root, Debian or Ubuntu)
 	bash tests/slurm/install
-	$(BIN)/python -m pytest -m slurm
+	$(PYTEST) -m slurm
 
 bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it: docs/engine.md
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/benchmark.txt
 	$(BIN)/python tests/benchmarks/engine.py --device $(or $(DEVICE),cpu) --threads $(or $(THREADS),2) \
 		$(if $(SOURCE),--source '$(SOURCE)') $(if $(ENCODER),--encoder '$(ENCODER)') $(if $(DOCUMENTS),--documents $(DOCUMENTS))
 
-check: $(INSTALLED)  ## lint, format, types; of the workflow too
+check: $(INSTALLED)  ## lint, format, types, imports; of the workflow too
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --quiet
 
@@ -34,15 +37,15 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-schema: $(INSTALLED)  ## rewrite workflow/schemas/config.schema.json from the pydantic models
-	$(BIN)/python -m ipcascade schema --schema workflow/schemas/config.schema.json
+schema: $(INSTALLED)  ## rewrite the JSON schema and config/config.yaml from the options.py of the stages
+	$(BIN)/ipcascade schema --schema workflow/schemas/config.schema.json --defaults config/config.yaml
 
 pins: $(INSTALLED)  ## rewrite envs/ from what is installed in .venv
 	$(BIN)/python -m pip freeze --exclude-editable --exclude accelerate | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
 	sed -i '/^      - /d' envs/ipcascade.yaml
 	sed 's/^/      - /' envs/requirements.txt >> envs/ipcascade.yaml
 
-report: $(INSTALLED)  ## results/report.zip: figures, tables and run times as a page to pass on
+report: $(INSTALLED)  ## results/report.zip: figures, tables and run times as one page
 	$(BIN)/snakemake --report results/report.zip
 
 install: $(INSTALLED)

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from ipcascade.cli import main
-from ipcascade.doors import write_parquet
-from ipcascade.taxonomy import Taxonomy
-from support import WORDS, Files, corpus_frame
+from ipcascade.core.files import SCHEMA_VERSION, write_parquet
+from ipcascade.core.label_tree import IPC, LabelTree
+from support import WORDS, Files, config_file, corpus_frame, write_corpus
 
 
 @pytest.fixture(scope="session")
-def taxonomy() -> Taxonomy:
-    return Taxonomy.ipc()
+def tree() -> LabelTree:
+    """The IPC's sections and classes."""
+    return LabelTree.read(IPC).select(["section", "class"])
 
 
 @pytest.fixture(scope="session")
@@ -38,13 +39,13 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     (folder / "encoder.json").write_text(
-        json.dumps({"schema_version": 1, "name": "tiny", "revision": None, "sha256": "0" * 64})
+        json.dumps({"schema_version": SCHEMA_VERSION, "name": "tiny", "revision": None, "sha256": "0" * 64})
     )
     return folder
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Files:
+def files(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path, tree: LabelTree) -> Files:
     """200 documents with splits and a token cache."""
     folder = tmp_path_factory.mktemp("data")
     corpus = corpus_frame(200)
@@ -55,9 +56,10 @@ def files(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Fil
             "split": ["train"] * 140 + ["val"] * 20 + ["test"] * 40,
         }
     )
-    write_parquet(folder / "corpus.parquet", corpus, {"options": {"corpus": {"text": "abstract"}}})
-    write_parquet(folder / "splits.parquet", splits, {})
+    write_corpus(folder / "corpus.parquet", corpus, tree)
+    write_parquet(folder / "splits.parquet", splits)
     made = Files(folder / "corpus.parquet", folder / "splits.parquet", folder / "tokens", encoder_folder)
     arguments = ["--corpus", str(made.corpus), "--encoder", str(encoder_folder), "--tokens", str(made.tokens)]
-    assert main(["tokens", *arguments, "--options", '{"tokens": {"max_length": 32}}']) == 0
+    config = config_file(folder, tokens={"max_length": 32})
+    assert main(["tokens", *arguments, "--config", str(config)]) == 0
     return made

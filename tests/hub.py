@@ -1,7 +1,8 @@
 """A small Hugging Face hub on this machine: what `ipcascade encoder` asks of the real one, and its accidents.
 
-It answers for one repository at a commit: its metadata, and its files, small ones itself and large ones (Git LFS) by a
-redirect to another host, as the real hub does. `content` is what it declares; other fields make it serve otherwise.
+It answers for one repository at a commit: its metadata, the hashes of its files, and the files, small ones itself and
+large ones (Git LFS) by a redirect to another host, as the real hub does. `content` is what it declares; other fields
+make it serve otherwise.
 """
 
 import hashlib
@@ -32,15 +33,20 @@ class FakeHub:
     """The connection breaks off before this byte of a file, however often it is asked for."""
     breaks_once: dict[str, int] = field(default_factory=dict)
     """The connection breaks off before this byte of a file, the first time."""
+    stalls: dict[str, int] = field(default_factory=dict)
+    """Nothing more comes after this byte of a file, though the connection stays open."""
     status: int | None = None
     """Answer every request with this status."""
+    hashes_status: int | None = None
+    """Answer requests for the files' hashes with this status."""
     gated: bool = False
     """Files are for those who have accepted the repository's terms; its metadata are for all."""
     asked: list[str] = field(default_factory=list)
     """Method and path of every request."""
     url: str = ""
-    broke_off: threading.Event = field(default_factory=threading.Event)
-    """Set when a connection has been broken off."""
+    stalled: threading.Event = field(default_factory=threading.Event)
+    """Set when a file has stalled."""
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def downloaded(self) -> Counter[str]:
         """How often each file's bytes were asked for."""
@@ -56,6 +62,7 @@ class FakeHub:
         try:
             yield self
         finally:
+            self.ended.set()
             server.shutdown()
             server.server_close()
             thread.join()
@@ -66,11 +73,12 @@ def git_blob_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-def _sibling(name: str, content: bytes) -> dict[str, Any]:
-    declared = {"rfilename": name, "size": len(content), "blobId": git_blob_hash(content)}
+def _declared(name: str, content: bytes) -> dict[str, Any]:
+    """An entry of the repository's tree."""
+    declared = {"type": "file", "path": name, "size": len(content), "oid": git_blob_hash(content)}
     if name.endswith(LFS_ENDINGS):
         digest = hashlib.sha256(content).hexdigest()
-        declared["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": POINTER_SIZE}
+        declared["lfs"] = {"oid": digest, "size": len(content), "pointerSize": POINTER_SIZE}
     return declared
 
 
@@ -94,6 +102,8 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
                 self._refuse(hub.status)
             elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path):
                 self._described(*found.groups())
+            elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/(.+)", path):
+                self._hashes(*found.groups())
             elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 self._resolved(*found.groups())
             elif found := re.fullmatch(r"/files/(.+)", path):
@@ -110,9 +120,14 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
 
         def _described(self, name: str, revision: str) -> None:
             if self._known(name, revision):
-                siblings = [_sibling(file, content) for file, content in hub.content.items()]
-                body = json.dumps({"id": name, "sha": revision, "siblings": siblings}).encode()
-                self._send(200, body, {"Content-Type": "application/json"})
+                siblings = [{"rfilename": file} for file in hub.content]
+                self._send_json({"id": name, "sha": revision, "siblings": siblings})
+
+        def _hashes(self, name: str, revision: str) -> None:
+            if hub.hashes_status is not None:
+                self._refuse(hub.hashes_status)
+            elif self._known(name, revision):
+                self._send_json([_declared(file, content) for file, content in hub.content.items()])
 
         def _resolved(self, name: str, revision: str, file: str) -> None:
             if not self._known(name, revision):
@@ -120,15 +135,15 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             if hub.gated:
                 self._refuse(403, "GatedRepo")
                 return
-            declared = _sibling(file, hub.content[file])
+            declared = _declared(file, hub.content[file])
             headers = {"X-Repo-Commit": revision}
             if "lfs" not in declared and self.command == "GET":
                 self._file(file)
             elif "lfs" not in declared:
-                self._send(200, hub.content[file], {**headers, "ETag": f'"{declared["blobId"]}"'})
+                self._send(200, hub.content[file], {**headers, "ETag": f'"{declared["oid"]}"'})
             else:
                 elsewhere = hub.url.replace("127.0.0.1", "localhost")
-                linked = {"X-Linked-Etag": f'"{declared["lfs"]["sha256"]}"', "X-Linked-Size": str(declared["size"])}
+                linked = {"X-Linked-Etag": f'"{declared["lfs"]["oid"]}"', "X-Linked-Size": str(declared["size"])}
                 self._send(302, b"", {**headers, **linked, "Location": f"{elsewhere}/files/{file}"})
 
         def _file(self, file: str) -> None:
@@ -136,14 +151,19 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             start = int(asked[1]) if asked else 0
             headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if asked else {}
-            end = hub.breaks_once.pop(file, hub.cut_off.get(file, len(content)))
+            end = hub.breaks_once.pop(file, hub.cut_off.get(file, hub.stalls.get(file, len(content))))
             self._send(206 if asked else 200, content[start:], headers, content[start:end])
+            if file in hub.stalls:
+                hub.stalled.set()
+                hub.ended.wait()
             if end < len(content):
                 self.close_connection = True
-                hub.broke_off.set()
 
         def _refuse(self, status: int, code: str | None = None) -> None:
             self._send(status, b"{}", {"X-Error-Code": code} if code else {})
+
+        def _send_json(self, content: Any) -> None:
+            self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
         def _send(self, status: int, body: bytes, headers: Mapping[str, str], sent: bytes | None = None) -> None:
             """Announce `body`; send `sent` of it where given."""

@@ -22,6 +22,9 @@ CONFIG = {
 }
 
 
+SHOWN_COMMAND = re.compile(r"^ *Shell command: (.*)$", flags=re.MULTILINE)
+
+
 class Project:
     """A folder with Snakefile, workflow, config and profiles, in which Snakemake is run."""
 
@@ -56,7 +59,7 @@ class Project:
 
 
 def rules_in(output: str) -> set[str]:
-    return set(re.findall(r"^(?:local)?rule (\w+):", output, flags=re.MULTILINE))
+    return set(re.findall(r"^ *(?:local)?rule (\w+):", output, flags=re.MULTILINE))
 
 
 def copy_of_project(folder: Path, encoder: Path) -> Project:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import yaml
 
-from ipcascade.taxonomy import IPC_SCHEME
+from ipcascade.core.files import write_parquet
+from ipcascade.core.label_tree import LabelTree
 
 REPOSITORY = Path(__file__).parents[1]
 WORDS = "a an the of for and with device method acid engine antibody circuit signal polymer valve seed fabric".split()
@@ -22,17 +24,20 @@ OF_THE_MACHINE = (
 
 @dataclass(frozen=True)
 class Files:
-    """The inputs of the training step."""
+    """The inputs of the command `train`."""
 
     corpus: Path
     splits: Path
     tokens: Path
     encoder: Path
 
+    def documents(self) -> list[str]:
+        """The arguments of every command that reads labelled documents."""
+        return ["--corpus", str(self.corpus), "--splits", str(self.splits)]
+
     def arguments(self) -> list[str]:
         return [
-            "--taxonomy", str(IPC_SCHEME), "--corpus", str(self.corpus), "--splits", str(self.splits),
-            "--tokens", str(self.tokens),
+            *self.documents(), "--tokens", str(self.tokens),
         ]  # fmt: skip
 
 
@@ -59,8 +64,30 @@ def corpus_frame(documents: int) -> pl.DataFrame:
                 "group_id": str(number),
                 "words": len(words),
                 "text": " ".join(words),
-                "sections": sorted({code[0] for code in classes}),
-                "classes": [str(code) for code in classes],
+                "section": sorted({code[0] for code in classes}),
+                "class": [str(code) for code in classes],
             }
         )
     return pl.DataFrame(rows)
+
+
+def write_corpus(path: Path, corpus: pl.DataFrame, tree: LabelTree) -> None:
+    """A corpus file as the command `corpus` writes it."""
+    write_parquet(path, corpus, {"label_tree": tree.to_json(), "text": "abstract"})
+
+
+def config_file(folder: Path, **sections: object) -> Path:
+    """A config file, in a folder, with some sections (or keys) of the config."""
+    path = folder / f"config-{len(list(folder.glob('config-*.yaml')))}.yaml"
+    path.write_text(yaml.safe_dump(sections))
+    return path
+
+
+def classifier(encoder: Path, tree: LabelTree, *, batching: str = "packed", **options: object):
+    """A classifier with new heads, whose biases are 0, for documents of at most 40 tokens."""
+    from ipcascade.training.initialisation import new_classifier
+    from ipcascade.training.options import TrainingOptions
+
+    given = {"dropout": 0.0, "head_bias": 0.0, **options}
+    nothing = np.zeros((1, len(tree.labels)), dtype=bool)
+    return new_classifier(encoder, tree, nothing, TrainingOptions(batching=batching, **given), 1, 40)

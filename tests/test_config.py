@@ -1,54 +1,127 @@
 """The config: one schema, one set of defaults, one sentence for a wrong key."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import yaml
 
 from ipcascade import config as settings
-from ipcascade.errors import UserError
+from ipcascade.core.errors import UserError
+from ipcascade.core.options import by_level
+from ipcascade.evaluation.options import selection_measures
+from ipcascade.training.options import selected_by
 from support import REPOSITORY
 
+CONFIG_YAML = REPOSITORY / "config/config.yaml"
+SHIPPED = ("demo", "patents_us", "reference")
 
-def test_schema_on_disk_is_the_models():
+
+def test_generated_files_are_those_of_the_options():
+    assert settings.default_yaml() == CONFIG_YAML.read_text(), "run `make schema`"
     on_disk = json.loads((REPOSITORY / "workflow/schemas/config.schema.json").read_text())
-    assert on_disk == settings.Config.model_json_schema(), "run `make schema`"
+    assert on_disk == settings.json_schema(), "run `make schema`"
 
 
 def test_config_yaml_is_the_defaults_in_full():
-    text = (REPOSITORY / "config/config.yaml").read_text()
-    given = settings.load(yaml.safe_load(text))
-    assert given == settings.Config()
+    assert settings.read(CONFIG_YAML) == settings.read(None) == settings.Config()
 
     def keys(tree, prefix=""):
         for name, value in tree.items():
             yield f"{prefix}{name}"
-            if isinstance(value, dict):
+            if isinstance(value, dict) and f"{prefix}{name}" not in by_name:
                 yield from keys(value, f"{prefix}{name}.")
 
+    by_name = {"training.loss_weights", "history.fixed", "thresholds.fixed", "prediction.inputs"}
     inside_null = {key for key in settings.known_keys() if key.startswith("training.soft_mask.")}
-    assert set(keys(yaml.safe_load(text))) == set(settings.known_keys()) - inside_null
+    assert set(keys(yaml.safe_load(CONFIG_YAML.read_text()))) == set(settings.known_keys()) - inside_null
 
 
-def test_every_key_of_config_yaml_has_a_comment():
-    lines = (REPOSITORY / "config/config.yaml").read_text().splitlines()
+def test_every_key_of_config_yaml_has_a_comment_of_its_own():
+    lines = CONFIG_YAML.read_text().splitlines()
     for number, line in enumerate(lines):
-        key = line.strip().split(":")[0]
-        if not line.strip() or line.lstrip().startswith("#"):
+        if line.strip() and not line.lstrip().startswith("#") and line.strip() != "colours:":
+            assert lines[number - 1].lstrip().startswith("#"), f"{line.strip()} has no comment"
+
+
+def nodes(schema, key=""):
+    """All keys of a schema with their nodes."""
+    for name, node in schema.get("properties", {}).items():
+        yield f"{key}{name}", node
+        yield from nodes(node, f"{key}{name}.")
+
+
+def test_the_schema_shows_type_default_and_description_of_every_key():
+    """As the workflow catalogue's parameter table reads it: no references, one line per description."""
+    schema = settings.json_schema()
+    text = json.dumps(schema)
+    assert "$ref" not in text and "$defs" not in text
+    found = dict(nodes(schema))
+    assert found.keys() == {key for key in settings.known_keys() if not key.startswith("training.soft_mask.")}
+    defaults = settings.Config().model_dump(mode="json")
+    for key, node in found.items():
+        assert node["type"] and node["description"], key
+        assert "\n" not in node["description"] and "|" not in node["description"], key
+        if "properties" in node:
+            assert node["type"] == "object" and "default" not in node
             continue
-        # A comment may stand over several keys of one kind (train, val and test).
-        indent = len(line) - len(line.lstrip())
-        above = number - 1
-        while lines[above].strip() and not lines[above].lstrip().startswith("#"):
-            assert len(lines[above]) - len(lines[above].lstrip()) >= indent, f"{key} has no comment"
-            above -= 1
-        assert lines[above].lstrip().startswith("#"), f"{key} has no comment"
+        value = defaults
+        for part in key.split("."):
+            value = value[part]
+        assert node["default"] == value, key
+    assert found["training.early_stopping"]["type"] == ["integer", "null"]
+    assert found["scoring.precision"]["type"] == "string"
 
 
-@pytest.mark.parametrize("name", ["demo", "patents_us", "reference"])
-def test_shipped_configs_load(name):
-    raw = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
-    assert settings.load(raw) != settings.Config()
+def merged(*paths):
+    """Files on top of one another, as Snakemake merges them: key by key."""
+
+    def merge(below, above):
+        for key, value in above.items():
+            if isinstance(value, dict) and isinstance(below.get(key), dict):
+                merge(below[key], value)
+            else:
+                below[key] = value
+
+    result = {}
+    for path in paths:
+        merge(result, yaml.safe_load(path.read_text()))
+    return settings.load(result)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_configs_mean_the_same_alone_and_on_top_of_config_yaml(name):
+    alone = settings.read(REPOSITORY / f"config/{name}.yaml")
+    on_top = merged(CONFIG_YAML, REPOSITORY / f"config/{name}.yaml")
+    assert alone != settings.Config()
+    levels = alone.corpus.levels
+    for config in (alone, on_top):
+        expected = {"section": 0.3, "class": 0.7} if name == "reference" else {"section": 1.0, "class": 1.0}
+        assert by_level(config.training.loss_weights, levels) == expected
+    assert by_level(alone.history.fixed, levels) == by_level(on_top.history.fixed, levels)
+    without = {"training": {"loss_weights"}, "history": True}
+    assert alone.model_dump(exclude=without) == on_top.model_dump(exclude=without)
+
+
+def test_the_published_recipe():
+    config = settings.read(REPOSITORY / "config/reference.yaml")
+    assert config.history.fixed == {"section": 0.35, "class": 0.1}
+    assert (config.training.mask_confidence, config.decoding.confidence) == (0.1, 0.1)
+    assert selected_by(config.training, config.corpus.levels) == "reference.reference.h_f1"
+
+
+def test_what_is_written_is_what_is_read(tmp_path):
+    config = settings.load(
+        {
+            "seed": 7,
+            "thresholds": {"fixed": {"class": 0.2, "default": 0.3}},
+            "training": {"head_bias": -2, "soft_mask": {}},
+        }
+    )
+    settings.write(config, tmp_path / "results/run_config.yaml")
+    assert settings.read(tmp_path / "results/run_config.yaml") == config
+    assert settings.read(tmp_path / "results/run_config.yaml") != settings.Config()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +136,14 @@ def test_shipped_configs_load(name):
         ({"xyzzy": 1}, "config: unknown key 'xyzzy'; config/config.yaml names every key there is"),
         ({"training": {"epochs": 0}}, "config: training.epochs is 0: input should be greater than or equal to 1"),
         ({"splits": {"train": 0.5}}, "config: splits: train, val and test must be positive and sum to 1"),
+        (
+            {"thresholds": {"fixed": {"class": 2}}},
+            "config: thresholds.fixed.class is 2: input should be less than or equal to 1",
+        ),
+        (
+            {"corpus": {"levels": []}},
+            "config: corpus.levels is []: list should have at least 1 item after validation, not 0",
+        ),
     ],
 )
 def test_wrong_keys_and_values_are_one_sentence(raw, sentence):
@@ -82,7 +163,8 @@ def test_text_from_the_command_line_is_read():
     ("raw", "sentence"),
     [
         ({"corpus": {"first_year": 2001, "last_year": 2000}}, "corpus: first_year 2001 is after last_year 2000"),
-        ({"training": {"section_weight": 0, "class_weight": 0}}, "both 0, so there is nothing to learn"),
+        ({"training": {"loss_weights": {"section": 0, "class": 0}}}, "all weights are 0, so there is nothing to learn"),
+        ({"training": {"loss_weights": {"default": 0}}}, "all weights are 0, so there is nothing to learn"),
         ({"training": {"encoder_learning_rate": float("inf")}}, "training.encoder_learning_rate is inf"),
         ({"training": {"head_bias": "foo"}}, "training.head_bias is 'foo'"),
         (None, "config: the file holds no keys"),
@@ -93,10 +175,71 @@ def test_values_that_make_no_sense_are_refused(raw, sentence):
         settings.load(raw)
 
 
-def test_options_survive_the_command_line():
-    config = settings.load({"seed": 7, "thresholds": {"fixed": {"class": 0.2}}, "training": {"head_bias": -2}})
-    text = json.dumps(settings.section_options(config, "seed", "thresholds", "training"))
-    again = settings.parse_options(text)
-    assert (again.seed, again.thresholds, again.training) == (7, config.thresholds, config.training)
-    assert again.thresholds.fixed.class_ == 0.2
-    assert again.corpus == settings.CorpusOptions()
+DEEP = {"levels": ["section", "class", "subclass"]}
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (
+            {"training": {"select_by": "nonsense"}},
+            "training.select_by: there is no measure 'nonsense' to choose an epoch by; there are global.class.f1_micro",
+        ),
+        (
+            {"training": {"select_by": "global.subclass.f1_micro"}},
+            "there is no measure 'global.subclass.f1_micro' to choose an epoch by",
+        ),
+        (
+            {"corpus": {"levels": ["class"]}, "training": {"select_by": "reference.reference.h_f1"}},
+            "there is no measure 'reference.reference.h_f1'",
+        ),
+        (
+            {"thresholds": {"fixed": {"clas": 0.2, "default": 0.5}}},
+            "thresholds.fixed: 'clas' is not a level; corpus.levels has section, class",
+        ),
+        ({"history": {"fixed": {"class": 0.2}}}, "history.fixed: there is no value for the level 'section', and no"),
+        (
+            {"corpus": DEEP, "training": {"loss_weights": {"section": 1, "class": 1}}},
+            "training.loss_weights: there is no value for the level 'subclass', and no 'default'",
+        ),
+        ({"corpus": DEEP, "thresholds": {"method": "reference"}}, "reference is defined for two levels"),
+    ],
+)
+def test_what_does_not_fit_the_levels_is_refused(raw, sentence):
+    with pytest.raises(UserError, match=f"^config: .*{sentence}"):
+        settings.load(raw)
+
+
+def test_defaults_fit_any_levels():
+    for levels in (["field"], ["section", "class", "subclass"], ["a", "b", "c", "d"]):
+        config = settings.load({"corpus": {"levels": levels}})
+        assert by_level(config.training.loss_weights, levels)[levels[-1]] == (0.7 if levels[-1] == "class" else 1.0)
+        assert selected_by(config.training, levels) == f"global.{levels[-1]}.f1_micro"
+        for measure in selection_measures(levels):
+            settings.load({"corpus": {"levels": levels}, "training": {"select_by": measure}})
+
+
+def test_by_level_takes_the_default_for_levels_that_are_not_named():
+    assert by_level({"default": 0.5, "class": 0.1}, ["section", "class"]) == {"section": 0.5, "class": 0.1}
+    with pytest.raises(UserError, match="there is no value for the level 'section', and no 'default'"):
+        by_level({"class": 0.1}, ["section", "class"])
+
+
+def test_sections_and_single_keys_are_given_as_plain_data():
+    config = settings.load({"seed": 7, "training": {"epochs": 2}})
+    found = settings.section_options(config, "seed", "splits", "training.epochs")
+    assert found == {
+        "seed": 7,
+        "splits": {"train": 0.7, "val": 0.1, "test": 0.2, "rare_labels": "refuse"},
+        "training.epochs": 2,
+    }
+
+
+def test_the_config_needs_nothing_heavier_than_pydantic():
+    """Snakemake loads it where Snakemake alone is installed."""
+    heavy = ("numpy", "polars", "pyarrow", "torch", "scipy", "sklearn", "transformers", "matplotlib")
+    program = f"import sys, ipcascade.config; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY / "workflow", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

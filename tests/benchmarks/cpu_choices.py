@@ -1,9 +1,9 @@
-"""What each choice for CPUs is worth: python tests/benchmarks/cpu_choices.py --source FOLDER
+"""How much each choice for CPUs speeds training up: python tests/benchmarks/cpu_choices.py --source FOLDER
 
-Trains the packaged encoder on the same documents as it is, and with one choice taken back at a time:
+Trains the packaged encoder on the same documents with all choices, and with one of them undone at a time:
 
-malloc      memory is given back to the system, as the C library does by itself
-dropout     torch's, with 32 random bits an element
+malloc      freed memory is given back to the system, as the C library does by itself
+dropout     torch's, with 32 random bits per element
 attention   torch's `scaled_dot_product_attention`, document by document
 
 Each in a process of its own, in turns; printed are medians over rounds of how much longer training takes.
@@ -25,16 +25,17 @@ from torch.nn import functional
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.engine import PACKAGED, prepare
 from benchmarks.engine_contenders import OWN, TRAIN, Inputs, Setting, start
-from ipcascade import attention, training
-from ipcascade.engine import resolve_precision
+from ipcascade.runtime import kernels
+from ipcascade.runtime.precision import resolve_precision
+from ipcascade.training import loop, run
 
-AS_IT_IS = "as it is"
+UNCHANGED = "unchanged"
 BATCH_SIZE = 16
 
 
-def sdpa(query: Tensor, key: Tensor, value: Tensor, starts: Tensor, scale: float) -> Tensor:
-    """torch's attention in place of `attention.cpu_attention`; [tokens, heads, head size] in and out."""
-    lengths = starts.diff().tolist()
+def sdpa(query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, scale: float) -> Tensor:
+    """torch's attention in place of `kernels.cpu_attention`; [tokens, heads, head size] in and out."""
+    lengths = cu_seqlens.diff().tolist()
     parts = (part.transpose(0, 1).split(lengths, dim=1) for part in (query, key, value))
     attended = [
         functional.scaled_dot_product_attention(q[None], k[None], v[None], scale=scale)[0].transpose(0, 1)
@@ -43,20 +44,18 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, starts: Tensor, scale: float
     return torch.cat(attended)
 
 
-def take_back(choice: str) -> None:
+def undo(choice: str) -> None:
     """Undo one choice in this process."""
     if choice == "malloc":
-        from benchmarks import engine_contenders
-
-        engine_contenders.set_up = lambda device, deterministic: None
+        run.set_up = lambda device, deterministic: None
     elif choice == "dropout":
-        training.use_cpu_dropout = lambda model: None
+        loop.use_cpu_dropout = lambda model: None
     elif choice == "attention":
-        attention.cpu_attention = sdpa  # type: ignore[assignment]
+        kernels.cpu_attention = sdpa  # type: ignore[assignment]
 
 
 def main() -> None:
-    """Print a row a choice."""
+    """Print one row per choice."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--source", type=Path, help="folder of a PATSTAT delivery (default: the synthetic one)")
     parser.add_argument("--documents", type=int, default=160, help="(default: %(default)s)")
@@ -68,10 +67,10 @@ def main() -> None:
     precision = resolve_precision("auto", torch.device("cpu"))
     if args.choice:
         inputs = Inputs.open(args.folder, start("cpu", args.threads))
-        take_back(args.choice)
+        undo(args.choice)
         print(json.dumps(TRAIN[OWN](inputs, inputs.order[: args.documents], Setting(BATCH_SIZE, precision))))
         return
-    choices = (AS_IT_IS, "malloc", "dropout", "attention")
+    choices = (UNCHANGED, "malloc", "dropout", "attention")
     longer: dict[str, list[float]] = {choice: [] for choice in choices}
     with tempfile.TemporaryDirectory() as name:
         prepare(Path(name), args.source, PACKAGED, args.documents)
@@ -80,9 +79,9 @@ def main() -> None:
             for choice in choices:
                 command = [sys.executable, *sys.argv, "--folder", name, "--choice", choice]
                 rates[choice] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
-                longer[choice].append(rates[AS_IT_IS] / rates[choice])
+                longer[choice].append(rates[UNCHANGED] / rates[choice])
             print(rates, file=sys.stderr, flush=True)
-    print(f"| taken back | training takes ({precision}) |\n|---|---:|")
+    print(f"| undone | training takes ({precision}) |\n|---|---:|")
     for choice in choices[1:]:
         print(f"| {choice} | {statistics.median(longer[choice]):.2f} times as long |")
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ipcascade.taxonomy import IPC_SCHEME
+import yaml
 
 
 def main() -> None:
@@ -41,26 +41,23 @@ def main() -> None:
 
 
 def stages(folder: Path, documents: int, sample: int) -> dict[str, list[str]]:
-    """The command line of each stage, in order."""
-    corpus, splits = folder / "corpus.parquet", folder / "splits.parquet"
-    common = ["--taxonomy", str(IPC_SCHEME)]
-    return {
-        "write": [
-            "demo_delivery", *common, "--folder", str(folder / "delivery"),
-            "--options", json.dumps({"source": {"demo": {"documents": documents}}}),
-        ],
-        "corpus": [
-            "corpus", *common, "--delivery", str(folder / "delivery"), "--corpus", str(corpus),
-            "--funnel", str(folder / "funnel.json"), "--options", json.dumps({"corpus": {"documents": sample}}),
-        ],
+    """The command line of each stage, in order; writes the config that they share."""
+    delivery, corpus = str(folder / "delivery"), str(folder / "corpus.parquet")
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump({"source": {"demo": {"documents": documents}}, "corpus": {"documents": sample}}))
+    commands = {
+        "write": ["demo_delivery", "--folder", delivery],
+        "corpus": ["corpus", "--delivery", delivery, "--corpus", corpus, "--funnel", str(folder / "funnel.json")],
         "splits": [
-            "splits", *common, "--corpus", str(corpus), "--splits", str(splits), "--audit", str(folder / "audit.json"),
+            "splits", "--corpus", corpus, "--splits", str(folder / "splits.parquet"),
+            "--audit", str(folder / "audit.json"),
         ],
     }  # fmt: skip
+    return {stage: [*command, "--config", str(config)] for stage, command in commands.items()}
 
 
 def measure(command: list[str]) -> dict[str, float]:
-    """Wall and CPU seconds and peak memory of one step."""
+    """Wall and CPU seconds and peak memory of one command."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "ipcascade", *command])

@@ -1,22 +1,23 @@
 """The contenders of the engine benchmark, and the process in which one of them is measured.
 
-Each gets the same documents of one corpus in one random order (or a prefix of it), the same encoder with the same two
-heads, the same loss, and the same numerics: weights in fp32, computed under autocast or not. Each makes two passes over
-its documents, and the second is timed; only the reference, whose batches all have one shape, warms up on a single
-batch. Saving and validation are in no timing.
+Each gets the same documents of one corpus in one random order (or a prefix of it), the same encoder with the same
+heads, the same loss, and the same numerics: weights in fp32, computed under autocast or not. Each processes its
+documents twice, and the second time is measured; only the published system, whose batches all have one shape, warms up
+on a single batch. Saving and validation are not timed.
 
-A contender is what somebody who takes that road would run, in its best form: fused AdamW, attention dropout 0 (it
-keeps SDPA on its fast kernels), no logging, no read-back of the loss that an option can spare, and on a GPU workers
+A contender is what somebody who chooses that approach would run, in its best form: fused AdamW, attention dropout 0 (it
+keeps SDPA on its fast kernels), no logging, no reading back of the loss that an option can avoid, and on a GPU workers
 that load data ahead. How this package sets up a process (malloc, TF32) is part of it, so the others do without the
 former; TF32 is on for all.
 
-reference         tokenises in `Dataset.__getitem__`, pads all to the longest length, masks in Python loops over
-                  documents and classes. The loops run over numbers copied once a batch, their cheapest form.
+published         the published system: tokenises in `Dataset.__getitem__`, pads all to the longest length, masks in
+                  Python loops over documents and labels. The loops run over numbers copied once per batch, their
+                  cheapest form.
 trainer-dynamic   Hugging Face Trainer on documents tokenised before, padded to the longest of a batch.
                   Not compiled, on a GPU either: its batches have many shapes.
 trainer-grouped   the same with `train_sampling_strategy="group_by_length"`, which also orders prediction.
-ipcascade-padded  this package, padded passes of similar lengths.
-ipcascade         this package as it comes, packed; compiled on a GPU.
+ipcascade-padded  this package, padded micro-batches of similar lengths.
+ipcascade         this package with its defaults, packed; compiled on a GPU.
 """
 
 import argparse
@@ -28,29 +29,35 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ipcascade import engine
-from ipcascade.batching import Batching
-from ipcascade.config import SoftMaskOptions, TrainingOptions
-from ipcascade.doors import read_parquet
-from ipcascade.engine import Precision, autocast, can_compile, set_up
-from ipcascade.errors import UserError
-from ipcascade.loss import Loss
-from ipcascade.model import CascadeModel, new_model
-from ipcascade.randomness import stream, stream_seed
-from ipcascade.ranks import Ranks
-from ipcascade.scoring import probabilities
-from ipcascade.taxonomy import Taxonomy
-from ipcascade.tokens import TokenCache
-from ipcascade.training import Training, TrainingData
+from ipcascade.core.documents import read_tree, truth_of
+from ipcascade.core.errors import UserError
+from ipcascade.core.files import read_parquet
+from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.options import Batching
+from ipcascade.core.random_streams import stream, stream_seed
+from ipcascade.encoder.tokens import TokenCache
+from ipcascade.inference.forward import probabilities
+from ipcascade.model.network import Classifier
+from ipcascade.runtime import memory
+from ipcascade.runtime.compilation import can_compile, compiled, set_up
+from ipcascade.runtime.precision import ResolvedPrecision, autocast
+from ipcascade.training.distributed import Ranks
+from ipcascade.training.initialisation import new_classifier
+from ipcascade.training.loop import Checkpoints, Trained, Training, TrainingData
+from ipcascade.training.loss import Loss
+from ipcascade.training.options import SoftMaskOptions, TrainingOptions
+from ipcascade.training.run import fine_tune
 
+PUBLISHED, OWN, OWN_PADDED = "published", "ipcascade", "ipcascade-padded"
 SEED = 42
 # The published recipe's loss and mask, so that every contender computes the same. Two epochs: the second is timed.
 RECIPE = TrainingOptions(
@@ -58,17 +65,17 @@ RECIPE = TrainingOptions(
     soft_mask=SoftMaskOptions(confidence=0.1, factor=0.1),
 )  # fmt: skip
 VALIDATION_DOCUMENTS = 8
-# Of the Trainer's dynamic padding. Tensor cores want multiples of 8; on a CPU, kernels for bf16 are made anew for each
-# shape, so few shapes are to the Trainer's good, while fp32 takes any width.
+# Of the Trainer's dynamic padding. Tensor cores need multiples of 8; on a CPU, kernels for bf16 are prepared anew for
+# each shape, so few shapes make the Trainer faster, while fp32 takes any width.
 PAD_TO_MULTIPLE = {"fp16": 8, "bf16": 32, "fp32": 1}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a contender may choose for itself. size: documents a batch; in this package's scoring, tokens a pass."""
+    """What a contender may choose. size: documents per batch; in this package's scoring, tokens per micro-batch."""
 
     size: int
-    precision: Precision
+    precision: ResolvedPrecision
 
     @classmethod
     def parse(cls, text: str) -> "Setting":
@@ -80,6 +87,25 @@ class Setting:
         return f"{self.size}:{self.precision}"
 
 
+class LevelPair(NamedTuple):
+    """Two levels of the label tree, one above the other: their columns, and the parents of the labels below.
+
+    parents: positions within the level above.
+    """
+
+    above: slice
+    below: slice
+    parents: list[int]
+
+
+def level_pairs(tree: LabelTree) -> list[LevelPair]:
+    """All levels of a tree in pairs, from the top down."""
+    return [
+        LevelPair(above, below, (tree.parent[below] - above.start).tolist())
+        for above, below in pairwise(tree.columns.values())
+    ]
+
+
 @dataclass(frozen=True)
 class Inputs:
     """A prepared folder (see engine.py): what every contender reads, and where it computes."""
@@ -88,19 +114,17 @@ class Inputs:
     texts: list[str]
     truth: np.ndarray
     cache: TokenCache
-    taxonomy: Taxonomy
+    tree: LabelTree
     device: torch.device
 
     @classmethod
     def open(cls, folder: Path, device: torch.device) -> "Inputs":
         """Read `corpus.parquet`, `tokens/` and `encoder/`."""
-        taxonomy = Taxonomy.ipc()
-        corpus = read_parquet(folder / "corpus.parquet", ["document_id", "text", "sections", "classes"])
-        truth = taxonomy.encode(
-            [*sections, *classes] for sections, classes in corpus.select("sections", "classes").iter_rows()
-        )
+        path = folder / "corpus.parquet"
+        tree = read_tree(path)
+        corpus = read_parquet(path, ["document_id", "text", *tree.levels])
         cache = TokenCache.open(folder / "tokens", corpus["document_id"].to_list())
-        return cls(folder / "encoder", corpus["text"].to_list(), truth, cache, taxonomy, device)
+        return cls(folder / "encoder", corpus["text"].to_list(), truth_of(corpus, tree), cache, tree, device)
 
     @property
     def order(self) -> np.ndarray:
@@ -109,12 +133,12 @@ class Inputs:
 
     @property
     def max_length(self) -> int:
-        """What the reference pads to."""
+        """What the published system pads to."""
         return int(self.cache.facts["max_length"])
 
     @property
     def workers(self) -> int:
-        """Processes that load data: on a CPU they would take the cores that compute."""
+        """Processes that load data; none on a CPU, where they would take the cores that compute."""
         return min(4, len(os.sched_getaffinity(0)) - 1) if self.device.type == "cuda" else 0
 
     def ids(self, document: int) -> np.ndarray:
@@ -123,52 +147,50 @@ class Inputs:
 
 
 def now(device: torch.device) -> float:
-    """Seconds, after all that the device was told to do is done."""
+    """Seconds, after the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-# --- Both foreign roads: the model as Hugging Face gives it.
+# --- What the contenders without this package share: the model as Hugging Face gives it.
 
 
-class TwoHeads(nn.Module):
-    """What this package's model is, built without it: an encoder and two heads on [CLS]."""
+class PlainModel(nn.Module):
+    """The same as this package's model, built without it: an encoder and one head per level on [CLS]."""
 
-    def __init__(self, encoder: nn.Module, hidden: int, sections: int, classes: int, dropout: float) -> None:
+    def __init__(self, encoder: Any, sizes: Sequence[int], dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.section_head = nn.Linear(hidden, sections)
-        self.class_head = nn.Linear(hidden, classes)
+        self.heads = nn.ModuleList(nn.Linear(encoder.config.hidden_size, size) for size in sizes)
 
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Section and class logits of a padded batch."""
+    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        """Logits per level of a padded batch."""
         hidden = self.dropout(self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0])
-        return self.section_head(hidden), self.class_head(hidden)
+        return tuple(head(hidden) for head in self.heads)
 
 
-def plain_model(inputs: Inputs) -> TwoHeads:
+def plain_model(inputs: Inputs) -> PlainModel:
     """The weights are those that `own_model` starts from."""
     from transformers import AutoModel
 
     encoder = AutoModel.from_pretrained(
         inputs.encoder, attention_probs_dropout_prob=0.0, attn_implementation="sdpa", add_pooling_layer=False
     )
-    taxonomy = inputs.taxonomy
-    model = TwoHeads(encoder, encoder.config.hidden_size, len(taxonomy.sections), len(taxonomy.classes), RECIPE.dropout)
+    model = PlainModel(encoder, inputs.tree.sizes, RECIPE.dropout)
     generator = torch.Generator().manual_seed(stream_seed(SEED, "heads"))
-    for head in (model.section_head, model.class_head):
+    for head in model.heads:
         nn.init.xavier_uniform_(head.weight, generator=generator)
         nn.init.constant_(head.bias, -2.0)
     return model.to(inputs.device)
 
 
-# --- The reference's road.
+# --- The published system.
 
 
 class TokenisedOnTheFly(Dataset):
-    """Texts become padded tokens one by one, when they are asked for."""
+    """Texts become padded tokens one by one, when they are read."""
 
     def __init__(self, inputs: Inputs, documents: np.ndarray) -> None:
         from transformers import AutoTokenizer
@@ -192,52 +214,53 @@ class TokenisedOnTheFly(Dataset):
         }
 
 
-def reference_loader(inputs: Inputs, documents: np.ndarray, batch_size: int, shuffle: bool) -> DataLoader:
-    """The reference's batches."""
+def published_loader(inputs: Inputs, documents: np.ndarray, batch_size: int, shuffle: bool) -> DataLoader:
+    """The published system's batches."""
     return DataLoader(
         TokenisedOnTheFly(inputs, documents), batch_size, shuffle=shuffle, num_workers=inputs.workers,
         pin_memory=inputs.device.type == "cuda", persistent_workers=inputs.workers > 0,
     )  # fmt: skip
 
 
-def soft_mask_by_loop(section_logits: Tensor, parents: list[int]) -> Tensor:
-    """Factors on class logits, float [documents, classes]: small below implausible sections."""
+def soft_mask_by_loop(logits_above: Tensor, parents: list[int]) -> Tensor:
+    """Factors on the logits of a level, float [documents, labels]: small below implausible parents."""
     mask = RECIPE.soft_mask
     assert mask is not None
     factors = []
-    for plausibility in torch.sigmoid(section_logits.detach().float()).tolist():
+    for plausibility in torch.sigmoid(logits_above.detach().float()).tolist():
         row = []
         for parent in parents:
             row.append(mask.factor if plausibility[parent] <= mask.confidence else 1.0)
         factors.append(row)
-    return torch.tensor(factors, device=section_logits.device)
+    return torch.tensor(factors, device=logits_above.device)
 
 
-def hard_mask_by_loop(scores: list[list[float]], parents: list[int], sections: int) -> list[list[float]]:
-    """Classes count only below sections above the confidence; all do where no section is above it."""
+def hard_mask_by_loop(scores: list[list[float]], pairs: Sequence[LevelPair]) -> list[list[float]]:
+    """Labels count only below labels above the confidence; all of a level do where no label above it has as much."""
     assert RECIPE.soft_mask is not None
     for row in scores:
-        confident = [probability > RECIPE.soft_mask.confidence for probability in row[:sections]]
-        if not any(confident):
-            continue
-        for position, parent in enumerate(parents):
-            if not confident[parent]:
-                row[sections + position] = 0.0
+        for above, below, parents in pairs:
+            confident = [probability > RECIPE.soft_mask.confidence for probability in row[above]]
+            if not any(confident):
+                continue
+            for position, parent in enumerate(parents):
+                if not confident[parent]:
+                    row[below.start + position] = 0.0
     return scores
 
 
-def train_reference(inputs: Inputs, documents: np.ndarray, setting: Setting) -> float:
-    """Documents a second."""
+def train_published(inputs: Inputs, documents: np.ndarray, setting: Setting) -> float:
+    """Documents per second."""
     from transformers import get_linear_schedule_with_warmup
 
     device = inputs.device
     model = plain_model(inputs).train()
-    level_losses = Loss(RECIPE.model_copy(update={"soft_mask": None}), inputs.taxonomy, inputs.truth[documents], device)
-    parents = inputs.taxonomy.parent_index.tolist()
+    level_losses = Loss(RECIPE.model_copy(update={"soft_mask": None}), inputs.tree, inputs.truth[documents], device)
+    pairs = level_pairs(inputs.tree)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=RECIPE.encoder_learning_rate, weight_decay=RECIPE.weight_decay, fused=True
     )
-    loader = reference_loader(inputs, documents, setting.size, shuffle=True)
+    loader = published_loader(inputs, documents, setting.size, shuffle=True)
     steps = len(loader) + 1
     schedule = get_linear_schedule_with_warmup(optimizer, math.ceil(RECIPE.warmup * steps), steps)
     scaler = torch.amp.GradScaler(device.type, enabled=setting.precision == "fp16")
@@ -246,9 +269,10 @@ def train_reference(inputs: Inputs, documents: np.ndarray, setting: Setting) -> 
         ids, mask, labels = (batch[name].to(device, non_blocking=True) for name in ("ids", "mask", "labels"))
         optimizer.zero_grad()
         with autocast(setting.precision, device):
-            section_logits, class_logits = model(ids, mask)
-            class_logits = class_logits * soft_mask_by_loop(section_logits, parents)
-        loss = level_losses(section_logits, class_logits, labels, of=len(labels))
+            top, *lower = logits = model(ids, mask)
+            factors = [soft_mask_by_loop(above, pair.parents) for above, pair in zip(logits, pairs, strict=False)]
+            masked = [of_level * factor for of_level, factor in zip(lower, factors, strict=True)]
+        loss = level_losses([top, *masked], labels, of=len(labels))
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(model.parameters(), RECIPE.gradient_clip)
@@ -266,17 +290,17 @@ def train_reference(inputs: Inputs, documents: np.ndarray, setting: Setting) -> 
 
 
 @torch.inference_mode()
-def score_reference(inputs: Inputs, documents: np.ndarray, setting: Setting) -> tuple[float, np.ndarray]:
-    """Documents a second, and the scores after the hard mask."""
+def score_published(inputs: Inputs, documents: np.ndarray, setting: Setting) -> tuple[float, np.ndarray]:
+    """Documents per second, and the scores after the hard mask."""
     device = inputs.device
     model = plain_model(inputs).eval()
-    parents, sections = inputs.taxonomy.parent_index.tolist(), len(inputs.taxonomy.sections)
-    loader = reference_loader(inputs, documents, setting.size, shuffle=False)
+    pairs = level_pairs(inputs.tree)
+    loader = published_loader(inputs, documents, setting.size, shuffle=False)
 
     def step(batch: dict[str, Tensor]) -> list[list[float]]:
         with autocast(setting.precision, device):
             logits = model(batch["ids"].to(device), batch["mask"].to(device))
-        return hard_mask_by_loop(torch.sigmoid(torch.cat(logits, dim=1).float()).tolist(), parents, sections)
+        return hard_mask_by_loop(torch.sigmoid(torch.cat(logits, dim=1).float()).tolist(), pairs)
 
     step(next(iter(loader)))
     started = now(device)
@@ -284,11 +308,11 @@ def score_reference(inputs: Inputs, documents: np.ndarray, setting: Setting) -> 
     return len(documents) / (now(device) - started), np.array(scores, dtype=np.float32)
 
 
-# --- Hugging Face Trainer's road.
+# --- Hugging Face Trainer.
 
 
 class TokenisedBefore(Dataset):
-    """Documents out of the token cache, unpadded; with labels for training."""
+    """Documents from the token cache, unpadded; with labels for training."""
 
     def __init__(self, inputs: Inputs, documents: np.ndarray, labelled: bool) -> None:
         self.inputs, self.documents = inputs, documents
@@ -304,23 +328,23 @@ class TokenisedBefore(Dataset):
 
 
 class WithLoss(nn.Module):
-    """What Trainer wants of a model: named tensors in, a dictionary out."""
+    """A model as Trainer needs it: named tensors in, a dictionary out."""
 
-    def __init__(self, model: TwoHeads, loss: Loss) -> None:
+    def __init__(self, model: PlainModel, loss: Loss) -> None:
         super().__init__()
         self.model, self.level_losses = model, loss
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """Logits [documents, labels], and the loss where there are labels."""
-        section_logits, class_logits = self.model(input_ids, attention_mask)
-        logits = {"logits": torch.cat((section_logits, class_logits), dim=1)}
+        by_level = self.model(input_ids, attention_mask)
+        logits = {"logits": torch.cat(by_level, dim=1)}
         if labels is None:
             return logits
-        return {"loss": self.level_losses(section_logits, class_logits, labels, of=len(labels)), **logits}
+        return {"loss": self.level_losses(by_level, labels, of=len(labels)), **logits}
 
 
 def trainer(inputs: Inputs, documents: np.ndarray, setting: Setting, grouped: bool, folder: str) -> Any:
-    """A Trainer that does nothing beside training and predicting. `folder`: it insists on one."""
+    """A Trainer that only trains and predicts. folder: the output folder, which it requires."""
     from torch.utils.data import Sampler
     from transformers import AutoTokenizer, DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
     from transformers.trainer_pt_utils import get_length_grouped_indices
@@ -366,7 +390,7 @@ def trainer(inputs: Inputs, documents: np.ndarray, setting: Setting, grouped: bo
     )  # fmt: skip
     tokenizer = AutoTokenizer.from_pretrained(inputs.encoder)
     made = (GroupedTrainer if grouped else Trainer)(
-        model=WithLoss(plain_model(inputs), Loss(RECIPE, inputs.taxonomy, inputs.truth[documents], inputs.device)),
+        model=WithLoss(plain_model(inputs), Loss(RECIPE, inputs.tree, inputs.truth[documents], inputs.device)),
         args=arguments,
         train_dataset=TokenisedBefore(inputs, documents, labelled=True),
         data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=PAD_TO_MULTIPLE[setting.precision]),
@@ -421,40 +445,35 @@ def score_by_trainer(grouped: bool) -> "Score":
     return score
 
 
-# --- This package's road. What changes with the engine's doors changes in these functions.
+# --- This package.
 
 
-def own_model(inputs: Inputs, batching: Batching) -> CascadeModel:
-    """The model as the step `train` makes it."""
-    bias = np.full(len(inputs.taxonomy.labels), RECIPE.head_bias, dtype=np.float32)
-    model = new_model(
-        inputs.encoder, inputs.taxonomy, RECIPE.dropout, RECIPE.attention_dropout, bias, stream_seed(SEED, "heads"),
-        inputs.max_length, batching,
-    )  # fmt: skip
-    return model.to(inputs.device)
+def own_model(inputs: Inputs, batching: Batching) -> Classifier:
+    """The model as training starts from it, on the device."""
+    options = RECIPE.model_copy(update={"batching": batching})
+    model = new_classifier(inputs.encoder, inputs.tree, inputs.truth, options, SEED, inputs.max_length)
+    return model.place(inputs.device)
 
 
 def own_training(
-    inputs: Inputs, documents: np.ndarray, options: TrainingOptions, precision: Precision, folder: Path,
+    inputs: Inputs, documents: np.ndarray, options: TrainingOptions, precision: ResolvedPrecision, folder: Path,
     stop_at: float = math.inf,
-) -> Training:  # fmt: skip
-    """A training as the step `train` makes it; `folder` for its checkpoints, of which there is one an epoch."""
-    set_up(inputs.device, options.deterministic)
-    data = TrainingData(inputs.cache, inputs.truth, documents, inputs.order[-VALIDATION_DOCUMENTS:])
-    return Training(
-        own_model(inputs, options.batching), data, inputs.taxonomy, options, precision, SEED, folder, "benchmark",
-        checkpoint_minutes=math.inf, ranks=Ranks(0, 1, inputs.device), stop_at=stop_at,
-    )  # fmt: skip
+) -> tuple[Training, Trained]:  # fmt: skip
+    """Train as the command `train` does; `folder` is for its checkpoints, one per epoch."""
+    data = TrainingData(inputs.tree, inputs.cache, inputs.truth, documents, inputs.order[-VALIDATION_DOCUMENTS:])
+    checkpoints = Checkpoints(folder, "benchmark", minutes=math.inf)
+    ranks = Ranks(0, 1, inputs.device)
+    return fine_tune(inputs.encoder, data, options, SEED, precision, ranks, checkpoints, stop_at)
 
 
 def train_by_package(batching: Batching) -> "Train":
-    """A contender in training: documents a second of the second epoch, from the history."""
+    """A contender in training: documents per second of the second epoch, as training measures it."""
 
     def train(inputs: Inputs, documents: np.ndarray, setting: Setting) -> float:
         options = RECIPE.model_copy(update={"batch_size": setting.size, "batching": batching})
         with tempfile.TemporaryDirectory() as folder:
-            history, _ = own_training(inputs, documents, options, setting.precision, Path(folder)).run()
-        return float(history["documents_per_second"][-1])
+            _, trained = own_training(inputs, documents, options, setting.precision, Path(folder))
+        return float(trained.epochs[-1]["documents_per_second"])
 
     return train
 
@@ -473,7 +492,7 @@ def score_by_package(batching: Batching) -> "Score":
             )
 
         if static:
-            engine.compiled(model, trial=scores)
+            compiled(model, trial=scores)
         scores()
         started = now(inputs.device)
         found = scores()
@@ -484,16 +503,15 @@ def score_by_package(batching: Batching) -> "Score":
 
 Train = Callable[[Inputs, np.ndarray, Setting], float]
 Score = Callable[[Inputs, np.ndarray, Setting], tuple[float, np.ndarray]]
-OWN, OWN_PADDED = "ipcascade", "ipcascade-padded"
 TRAIN: dict[str, Train] = {
-    "reference": train_reference,
+    PUBLISHED: train_published,
     "trainer-dynamic": train_by_trainer(grouped=False),
     "trainer-grouped": train_by_trainer(grouped=True),
     OWN_PADDED: train_by_package("padded"),
     OWN: train_by_package("packed"),
 }
 SCORE: dict[str, Score] = {
-    "reference": score_reference,
+    PUBLISHED: score_published,
     "trainer-dynamic": score_by_trainer(grouped=False),
     "trainer-grouped": score_by_trainer(grouped=True),
     OWN_PADDED: score_by_package("padded"),
@@ -506,7 +524,7 @@ SCORE: dict[str, Score] = {
 
 def peak_memory(device: torch.device) -> tuple[float, float | None]:
     """MiB: the most that this process had resident, and the most that tensors took on the GPU (None without one)."""
-    return engine.peak_memory(torch.device("cpu")), engine.peak_memory(device) if device.type == "cuda" else None
+    return memory.peak_memory(torch.device("cpu")), memory.peak_memory(device) if device.type == "cuda" else None
 
 
 def measure(inputs: Inputs, task: str, contender: str, documents: int, setting: Setting) -> dict[str, Any]:
@@ -519,7 +537,7 @@ def measure(inputs: Inputs, task: str, contender: str, documents: int, setting: 
             if task == "train"
             else SCORE[contender](inputs, chosen, setting)[0]
         )
-    except (torch.OutOfMemoryError, UserError) as error:  # this package says it in a sentence
+    except (torch.OutOfMemoryError, UserError) as error:  # the latter is how this package reports the former
         if not isinstance(error.__cause__ or error, torch.OutOfMemoryError):
             raise
         rate = None
@@ -553,7 +571,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def start(device: str, threads: int) -> torch.device:
-    """What every measuring process sets first."""
+    """The device, after the settings that every measuring process makes first."""
     torch.set_num_threads(threads)
     if device == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where fp32 remains

@@ -1,13 +1,14 @@
-"""What is no race but must be seen on a GPU: half beside full precision, what options cost, resumption, several ranks.
+"""Checks for a GPU that compare no contenders: half and full precision, the cost of options, resumption, several ranks.
 
-Runs on a CPU as far as it goes: bf16 takes the place of fp16 there, and nothing is compiled.
-Everything is trained through `ipcascade.training.Training`.
+They run on a CPU as far as possible: bf16 takes the place of fp16 there, and nothing is compiled. Everything is trained
+by `ipcascade.training.run.fine_tune`, or by the command `train`.
 """
 
 import argparse
 import hashlib
 import json
 import logging
+import math
 import os
 import statistics
 import sys
@@ -18,22 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmarks.commands import run_command, write_config
 from benchmarks.engine_contenders import RECIPE, Inputs, own_training, start
-from ipcascade.config import TrainingOptions
-from ipcascade.doors import read_parquet
-from ipcascade.engine import Precision
-from ipcascade.taxonomy import IPC_SCHEME
-from ipcascade.training import OutOfTime
+from ipcascade.core.files import read_parquet
+from ipcascade.runtime.precision import ResolvedPrecision
+from ipcascade.training.loop import OutOfTime
+from ipcascade.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from benchmarks.engine import Bench
 
-# The curve: what a history can tell is the mean of an epoch, so epochs are short.
+# The curve has one point per epoch, the mean of its losses, so epochs are short.
 CURVE_EPOCHS = 10
 CURVE_STEPS = {"cpu": 5, "cuda": 20}
 BATCH = {"cpu": 8, "cuda": 64}
-# Precision and options of the trainings that are on CUDA timed beside those that draw the curves.
-ALSO_ON_CUDA: dict[str, tuple[Precision, dict[str, Any]]] = {
+# Precision and options of the trainings that are timed on CUDA in addition to those of the curves.
+ALSO_ON_CUDA: dict[str, tuple[ResolvedPrecision, dict[str, Any]]] = {
     "bf16": ("bf16", {}),
     "fp16, deterministic: false": ("fp16", {"deterministic": False}),
     "fp16, compile: false": ("fp16", {"compile": False}),
@@ -43,9 +44,9 @@ SCALING_EPOCHS = 3
 
 
 def run_checks(bench: "Bench") -> dict[str, Any]:
-    """Everything in here that takes a training, each in a process of its own."""
-    half: Precision = "fp16" if bench.device == "cuda" else "bf16"
-    ways: dict[str, tuple[Precision, dict[str, Any]]] = {half: (half, {}), "fp32": ("fp32", {})}
+    """All checks, each training in a process of its own."""
+    half: ResolvedPrecision = "fp16" if bench.device == "cuda" else "bf16"
+    ways: dict[str, tuple[ResolvedPrecision, dict[str, Any]]] = {half: (half, {}), "fp32": ("fp32", {})}
     curves = {
         name: _measured(bench, "curve", precision, name, "--options", json.dumps(options))
         for name, (precision, options) in (ways | (ALSO_ON_CUDA if bench.device == "cuda" else {})).items()
@@ -59,7 +60,7 @@ def run_checks(bench: "Bench") -> dict[str, Any]:
         "scaling": scaling(bench),
         "curves": {
             "losses": losses,
-            "steps_a_point": CURVE_STEPS[bench.device],
+            "steps_per_point": CURVE_STEPS[bench.device],
             "largest_relative_difference": round(
                 max(abs(a - b) / b for a, b in zip(losses[half], losses["fp32"], strict=True)), 5
             ),
@@ -74,7 +75,7 @@ def run_checks(bench: "Bench") -> dict[str, Any]:
 
 
 def sentences(checks: dict[str, Any]) -> list[str]:
-    """The checks' outcome in words."""
+    """The results of the checks as sentences."""
     curves, graphs, resumption = checks["curves"], checks["compiled_graphs"], checks["resumption"]
     points = len(next(iter(curves["losses"].values())))
     again = graphs["at_the_end"] - graphs["after_first_epoch"]
@@ -83,9 +84,9 @@ def sentences(checks: dict[str, Any]) -> list[str]:
     return [
         f"- documents/s by number of ranks: {rates}",
         f"- documents/s of training by precision and options: {ways}",
-        f"- {' and '.join(curves['losses'])} curves: over {points * curves['steps_a_point']} steps, losses differ by "
-        f"at most {curves['largest_relative_difference']:.2%} (points of {curves['steps_a_point']} steps)",
-        f"- compiled graphs: {graphs['after_first_epoch']} after the first epoch of {curves['steps_a_point']} steps, "
+        f"- {' and '.join(curves['losses'])} curves: over {points * curves['steps_per_point']} steps, losses differ by "
+        f"at most {curves['largest_relative_difference']:.2%} (points of {curves['steps_per_point']} steps)",
+        f"- compiled graphs: {graphs['after_first_epoch']} after the first epoch of {curves['steps_per_point']} steps, "
         f"{again} more after that" if graphs["at_the_end"] else "- compiled graphs: nothing was compiled",
         f"- stopped after steps {' and '.join(map(str, resumption['stopped_after_steps']))} of {resumption['steps']} "
         f"and resumed ({resumption['precision']}, deterministic algorithms): weights are "
@@ -94,11 +95,12 @@ def sentences(checks: dict[str, Any]) -> list[str]:
 
 
 def scaling(bench: "Bench") -> dict[str, float]:
-    """Documents a second of `ipcascade train` by number of ranks: all GPUs, or two processes of one CPU thread each."""
-    splits, config = bench.folder / "splits.parquet", bench.folder / "splits.json"
-    common = {"taxonomy": IPC_SCHEME, "corpus": bench.folder / "corpus.parquet", "splits": splits}
+    """Documents per second of `ipcascade train` by number of ranks: all GPUs, or two ranks of one CPU thread each."""
+    corpus, splits = bench.folder / "corpus.parquet", bench.folder / "splits.parquet"
+    common = {"corpus": corpus, "splits": splits}
     if not splits.exists():
-        bench.step("splits", {"splits": {"rare_labels": "keep"}}, **common, audit=config)
+        config = write_config(bench.folder / "splits.yaml", {"splits": {"rare_labels": "keep"}})
+        run_command("splits", config, **common, audit=bench.folder / "audit.json")
     rates = {}
     several = max(2, torch.cuda.device_count()) if bench.device == "cuda" else 2
     for ranks in (1, several):
@@ -109,12 +111,13 @@ def scaling(bench: "Bench") -> dict[str, float]:
             "epochs": SCALING_EPOCHS, "batch_size": ranks * BATCH[bench.device], "devices": ranks,
             "accelerator": bench.device,
         }  # fmt: skip
-        bench.step(
-            "train", {"training": options}, **common, tokens=bench.folder / "tokens", encoder=bench.encoder,
-            checkpoints=own / "checkpoints", model=own / "model", history=own / "history.parquet",
+        run_command(
+            "train", write_config(own / "config.yaml", {"training": options}), **common, tokens=bench.folder / "tokens",
+            encoder=bench.encoder, checkpoints=own / "checkpoints", model=own / "model",
+            epochs=own / "epochs.parquet", validation_scores=own / "validation_scores.parquet",
             threads=ranks if bench.device == "cpu" else bench.threads,
         )  # fmt: skip
-        rates[str(ranks)] = round(read_parquet(own / "history.parquet")["documents_per_second"][-1], 2)
+        rates[str(ranks)] = round(read_parquet(own / "epochs.parquet")["documents_per_second"][-1], 2)
     return rates
 
 
@@ -131,56 +134,56 @@ def _measured(bench: "Bench", check: str, precision: str, name: str, *words: str
 
 
 class EpochGraphs(logging.Handler):
-    """How many graphs were compiled when each epoch was over: the training says so in a line."""
+    """How many graphs had been compiled at the end of each epoch, which training marks with a log message."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.counts: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of the line that closes an epoch."""
+        """Count the graphs when the message of an epoch's end comes."""
         if record.getMessage().startswith("epoch "):
             self.counts.append(compiled_graphs())
 
 
 def compiled_graphs() -> int:
-    """Graphs that torch.compile has made in this process so far, those made anew among them."""
+    """Graphs that torch.compile has made in this process so far, recompilations included."""
     from torch._dynamo.utils import counters
 
     return counters["stats"]["unique_graphs"]
 
 
-def curve(inputs: Inputs, precision: Precision, checkpoints: Path, changes: dict[str, Any]) -> dict[str, Any]:
-    """The training loss of a fresh model, its speed (median over epochs), and what was compiled meanwhile.
+def curve(inputs: Inputs, precision: ResolvedPrecision, checkpoints: Path, changes: dict[str, Any]) -> dict[str, Any]:
+    """The losses of a training from the start, its speed (median over epochs), and the number of compiled graphs.
 
-    changes: options of the training that are to be others.
+    changes: options of the training that differ from the recipe's.
     """
     device = inputs.device.type
     documents = inputs.order[: CURVE_STEPS[device] * BATCH[device]]
     options = RECIPE.model_copy(update={"epochs": CURVE_EPOCHS, "batch_size": BATCH[device], **changes})
     graphs = EpochGraphs()
-    log = logging.getLogger("ipcascade.training")
+    log = logging.getLogger("ipcascade.training.loop")
     log.setLevel(logging.INFO)
     log.addHandler(graphs)
-    history, _ = own_training(inputs, documents, options, precision, checkpoints).run()
+    _, trained = own_training(inputs, documents, options, precision, checkpoints)
     return {
-        "losses": [round(loss, 6) for loss in history["train_loss"]],
-        "documents_per_second": round(statistics.median(history["documents_per_second"][1:]), 2),
+        "losses": [round(epoch["train_loss"], 6) for epoch in trained.epochs],
+        "documents_per_second": round(
+            statistics.median(epoch["documents_per_second"] for epoch in trained.epochs[1:]), 2
+        ),
         "after_first_epoch": graphs.counts[0],
         "at_the_end": graphs.counts[-1],
     }
 
 
-def resume(inputs: Inputs, precision: Precision, checkpoints: Path, stop: bool) -> dict[str, Any]:
-    """Train on from what `checkpoints` holds: one step (nothing is returned), or to the end (the weights' SHA-256)."""
+def resume(inputs: Inputs, precision: ResolvedPrecision, checkpoints: Path, stop: bool) -> dict[str, Any]:
+    """Go on training from `checkpoints`: one step (nothing is returned), or to the end (the weights' SHA-256)."""
     batch_size = BATCH[inputs.device.type]
     options: TrainingOptions = RECIPE.model_copy(update={"epochs": RESUME_EPOCHS, "batch_size": batch_size})
-    training = own_training(
-        inputs, inputs.order[: RESUME_STEPS * batch_size], options, precision, checkpoints,
-        **({"stop_at": time.monotonic()} if stop else {}),
-    )  # fmt: skip
+    documents = inputs.order[: RESUME_STEPS * batch_size]
+    stop_at = time.monotonic() if stop else math.inf
     try:
-        training.run()
+        training, _ = own_training(inputs, documents, options, precision, checkpoints, stop_at)
     except OutOfTime:
         return {}
     digest = hashlib.sha256()
@@ -198,11 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--precision", choices=("fp16", "bf16", "fp32"), required=True)
     parser.add_argument("--checkpoints", type=Path, required=True)
-    parser.add_argument("--options", type=json.loads, default={}, help="of the training (curve)")
+    parser.add_argument("--options", type=json.loads, default={}, help="training options as JSON (curve)")
     parser.add_argument("--stop", action="store_true", help="after one step (resume)")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args(arguments)
-    if args.check == "resume":  # compiled anew each time, as on another node
+    if args.check == "resume":  # compiled again each time, as on another node
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(args.folder / f"compiled-{os.getpid()}")
     inputs = Inputs.open(args.folder, start(args.device, args.threads))
     facts = (

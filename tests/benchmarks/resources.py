@@ -1,15 +1,16 @@
-"""What each rule of a finished run used, beside what it declared: python tests/benchmarks/resources.py
+"""Resources that each rule of a finished run used and declared: python tests/benchmarks/resources.py
 
 Reads the files that Snakemake writes for `benchmark:` (all .jsonl below logs/, or below the folder given) and prints a
-Markdown table. Plain ones hold only what was used; the rule's name, threads, memory and runtime are in them with
-`benchmark-extended: true` in the profile, or --benchmark-extended.
+Markdown table. Plain files hold only what was used; with `benchmark-extended: true` in the profile, or
+--benchmark-extended, they also hold the rule's name, threads, memory and runtime, which the table needs.
 
-What Snakemake measures, and so what the table can say:
-- It looks at the processes of a job every half second for some 15 seconds, and from then on every 30. A short peak
-  between two looks is missed, so are the last seconds of CPU time, and a step of about a second shows next to nothing.
-- Memory is the resident set: pages of memory-mapped files (the token cache, weights, libraries) count in it, though
-  the kernel drops them where memory gets tight. So it may be more than what must be asked for.
-- Slurm counts all of a job's processes, two of Snakemake's own among them (about 0.2 GB each), which are not in here.
+What Snakemake measures, and so the limits of the table:
+- It samples the processes of a job every half second for some 15 seconds, and every 30 seconds after that. A short
+  peak between two samples is missed, as are the last seconds of CPU time, and a job of about a second shows next to
+  nothing.
+- Memory is the resident set: it includes pages of memory-mapped files (the token cache, weights, libraries), though
+  the kernel drops them where memory is short. So it may be more than the memory that must be requested.
+- Slurm counts all of a job's processes, two of Snakemake's own among them (about 0.2 GB each), which are not included.
 - Peaks are in MiB, and so is `mem_mb` once it has become Slurm's --mem.
 """
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def markdown(folder: Path) -> str:
-    """The table of all records below a folder, a row a job, sorted by file."""
+    """The table of all records below a folder, one row per job, sorted by file."""
     rows = [HEADER, ("---", *("---:" for _ in HEADER[1:])), *(_row(record) for record in _records(folder))]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -42,13 +43,13 @@ def markdown(folder: Path) -> str:
 def _records(folder: Path) -> Iterator[dict[str, Any]]:
     paths = sorted(folder.rglob("*.jsonl"))
     if not paths:
-        sys.exit(f"{folder} holds no benchmarks; give the folder logs of a finished run")
+        sys.exit(f"{folder} has no benchmark files (.jsonl); give the folder logs of a finished run")
     for path in paths:
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             if "rule_name" not in record:
                 sys.exit(
-                    f"{path} does not say what the rule declared; run it again with --benchmark-extended "
+                    f"{path} lacks what the rule declared; run it again with --benchmark-extended "
                     "(benchmark-extended: true in the profile)"
                 )
             yield record
@@ -56,14 +57,14 @@ def _records(folder: Path) -> Iterator[dict[str, Any]]:
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
     seconds, declared = record["s"], record["resources"]
-    # A job that ends before the first look has the text NA for all that is not its wall time.
+    # A job that ends before the first sample has the text NA for everything but its wall time.
     peak, cpu = (None if record[key] == "NA" else record[key] for key in ("max_rss", "cpu_time"))
     memory, minutes = declared.get("mem_mb"), declared.get("runtime")
     return (
         " ".join([record["rule_name"], *(value.lstrip("/") for value in record["wildcards"].values() if value)]),
         f"{sum(record['input_size_mb'].values()):,.0f}",
         f"{seconds:,.0f}",
-        # From CPU seconds: `mean_load` leaves out all that came before the second look.
+        # From CPU seconds: `mean_load` leaves out everything before the second sample.
         NONE if cpu is None else f"{cpu / seconds:.1f}",
         str(record["threads"]),
         NONE if peak is None else f"{peak:,.0f}",

@@ -1,9 +1,10 @@
 """Our token cache beside plain `tokenizers`: python tests/benchmarks/tokenising.py --corpus FILE --encoder FOLDER
 
-The bar is what Hugging Face `tokenizers` does with all texts already in memory, on as many cores: its encode_batch, and
-encode_batch_fast, which leaves out what only offsets need. Only the call itself is timed. `write_cache` is timed as the
-step runs it: from the parquet file to the files on disk. Every measurement has a process of its own, with transformers
-imported and the tokenizer loaded once before; contenders take turns, and ratios are medians over the rounds.
+The baseline is what Hugging Face `tokenizers` does with all texts already in memory, on as many cores: encode_batch,
+and encode_batch_fast, which leaves out what only offsets need. Only the call itself is timed. `write_cache` is timed as
+the command runs it: from the Parquet file to the files on disk. Every measurement has a process of its own, with
+transformers imported and the tokenizer loaded once before; contenders take turns, and ratios are medians over the
+rounds.
 """
 
 import argparse
@@ -17,12 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-BAR = "encode_batch_fast"
-CONTENDERS = (BAR, "encode_batch", "write_cache")
+BASELINE = "encode_batch_fast"
+CONTENDERS = (BASELINE, "encode_batch", "write_cache")
 
 
 def main() -> None:
-    """Print documents a second, their ratio to the bar and peak memory of each contender."""
+    """Print documents per second, their ratio to the baseline and peak memory of each contender."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet of a run")
     parser.add_argument("--encoder", type=Path, required=True, help="encoder folder of a run")
@@ -42,24 +43,25 @@ def main() -> None:
         rounds.append({})
         for contender in CONTENDERS:
             command = [sys.executable, *sys.argv, "--contender", contender]
-            said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-            rounds[-1][contender] = json.loads(said)
-    print(f"{rounds[0][BAR]['documents']:,} documents, {args.threads} threads, medians of {args.rounds} rounds\n")
+            output = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+            rounds[-1][contender] = json.loads(output)
+    print(f"{rounds[0][BASELINE]['documents']:,} documents, {args.threads} threads, medians of {args.rounds} rounds\n")
     print(markdown(rounds))
 
 
 def measure(contender: str, corpus: Path, encoder: Path, max_length: int) -> dict[str, float]:
-    """Documents, documents a second, and peak memory of this process in MiB: in the end, and before the first text."""
+    """Documents, documents per second, and this process's peak memory in MiB: at the end, and before the first text."""
     # Here and not above: a process that starts another one passes on its own peak.
-    from ipcascade.doors import read_parquet
-    from ipcascade.tokens import load_tokenizer, write_cache
+    from ipcascade.core.files import read_parquet
+    from ipcascade.encoder.tokenise import write_cache
+    from ipcascade.encoder.tokenizer import load_tokenizer
 
     backend = load_tokenizer(encoder, max_length).backend_tokenizer
     before = peak_mib()
     with tempfile.TemporaryDirectory() as folder:
         if contender == "write_cache":
             started = time.perf_counter()
-            documents = write_cache(corpus, encoder, max_length, Path(folder) / "tokens", {})["documents"]
+            documents = write_cache(corpus, encoder, max_length, Path(folder))["documents"]
         else:
             texts = read_parquet(corpus, ["text"])["text"].to_list()
             started = time.perf_counter()
@@ -74,13 +76,13 @@ def peak_mib() -> float:
 
 
 def markdown(rounds: list[dict[str, dict[str, float]]]) -> str:
-    """A row a contender. Of the peak, what lies above `before` is texts, encodings and ids."""
-    rows = ["| | documents/s | of the bar | peak MiB | before MiB |", "| --- | ---: | ---: | ---: | ---: |"]
+    """One row per contender. What the peak has above `before` is texts, encodings and ids."""
+    rows = ["| | documents/s | of the baseline | peak MiB | before MiB |", "| --- | ---: | ---: | ---: | ---: |"]
     for contender in CONTENDERS:
         rate, peak, before = (
             statistics.median(measured[contender][name] for measured in rounds) for name in ("rate", "peak", "before")
         )
-        ratio = statistics.median(measured[contender]["rate"] / measured[BAR]["rate"] for measured in rounds)
+        ratio = statistics.median(measured[contender]["rate"] / measured[BASELINE]["rate"] for measured in rounds)
         rows.append(f"| {contender} | {rate:,.0f} | {ratio:.2f} | {peak:,.0f} | {before:,.0f} |")
     return "\n".join(rows)
 

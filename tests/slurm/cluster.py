@@ -7,7 +7,7 @@ them open, and everything else, daemons, jobs and the commands of the tests, run
   no job, daemon or mount is left, and no other process of the machine can be met by mistake;
 - the paths and ports are the usual ones (/etc/slurm, /run/munge), so that no command needs an option, and two clusters
   side by side do not meet;
-- jobs have no network but the loopback, as if no internet were to be had from a compute node.
+- jobs have no network but the loopback, as on a compute node without internet.
 
 The file systems are those of the machine, but for /run and /dev/shm. The node claims more cores and memory than the
 machine has and GPUs which it has not: jobs ask for what they ask for on Stanage and get it, but nothing is enforced.
@@ -46,12 +46,12 @@ ACCOUNTING_PACKAGES = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server-core"
 NAMESPACES = ["--mount", "--uts", "--ipc", "--net"]
 UNSHARE = ["unshare", *NAMESPACES, "--pid", "--fork", "--kill-child", "--mount-proc"]
 
-# The first process of the cluster. $1 is the cluster's folder on the machine and stands inside as /run, $2 the host's
+# The first process of the cluster. $1 is the cluster's folder on the machine, which is /run inside, $2 the host's
 # name. It ends when its standard input ends, and lets the kernel reap what loses its parent.
 HOLDER = """
 set -e
 ip link set lo up
-# slurmdbd takes a machine without another address than 127.0.0.1 for one without network.
+# slurmdbd does not start on a machine that has no address but 127.0.0.1.
 ip address add 10.0.0.1/32 dev lo
 hostname "$2"
 mount --bind "$1" /run
@@ -64,7 +64,7 @@ echo ready
 exec env --ignore-signal=CHLD cat
 """
 
-# NODE stands for the name of the node in all that follows.
+# NODE is replaced by the name of the node in all that follows.
 HOSTS = "127.0.0.1 localhost\n10.0.0.1 NODE\n"
 
 SLURM = """
@@ -162,7 +162,7 @@ MUNGED = [
 QOS = ["add", "qos", "gpu"]
 CLUSTER = ["add", "cluster", "stanage", "qos=normal,gpu", "defaultqos=normal"]
 
-# The database stands without a password: only the cluster can reach it.
+# The database has no password: only the cluster can reach it.
 DATABASE = [
     "mariadbd", "--no-defaults", "--user=root", "--datadir=/run/mysqld", "--tmpdir=/run/mysqld",
     "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=64M", "--innodb-lock-wait-timeout=900",
@@ -197,7 +197,7 @@ def until(there: Callable[[], bool], what: str, timeout: float = 30) -> None:
     deadline = time.monotonic() + timeout
     while not there():
         if time.monotonic() > deadline:
-            raise ClusterError(f"waited {timeout:g} seconds in vain for {what}")
+            raise ClusterError(f"there was not {what} within {timeout:g} seconds")
         time.sleep(0.1)
 
 
@@ -218,7 +218,7 @@ class Inside(subprocess.Popen[str]):
 class Cluster:
     """One node with the partitions sheffield, gpu, gpu-h100 and gpu-h100-nvl, 16 cores, 200 GB and two GPUs.
 
-    State and logs stand in `folder`, which must be empty or missing and is kept. With `accounting` jobs leave records
+    State and logs are in `folder`, which must be empty or missing and is kept. With `accounting` jobs leave records
     for sacct, and the partitions with GPUs refuse jobs without `--qos=gpu`; None: where the packages for it are there.
     """
 
@@ -316,7 +316,7 @@ class Cluster:
         return self.run(["sbatch", "--parsable", *arguments], cwd).stdout.strip()
 
     def job(self, job: str) -> dict[str, str]:
-        """What `scontrol show job` tells of a job, by its names: JobState, Partition, QOS, Restarts, ..."""
+        """What `scontrol show job` shows of a job, by its names: JobState, Partition, QOS, Restarts, ..."""
         return _facts(self.run(["scontrol", "show", "job", "--oneliner", job]).stdout)
 
     def queue(self) -> list[dict[str, str]]:
@@ -325,7 +325,7 @@ class Cluster:
         return [_facts(line) for line in lines if line.startswith("JobId=")]
 
     def wait(self, job: str, *states: str, timeout: float = 60) -> dict[str, str]:
-        """Wait until a job is in one of the states; returns what `job` tells.
+        """Wait until a job is in one of the states; returns what `job` shows.
 
         Raises ClusterError when it ends in another state or takes more than `timeout` seconds.
         """
@@ -337,7 +337,7 @@ class Cluster:
         return facts
 
     def _write_files(self) -> None:
-        """Everything that stands as /run inside."""
+        """Everything that is below /run inside."""
         for name in ("log", "munge", "mysqld", "slurm/state", "slurm/spool", "slurm-etc"):
             (self.folder / name).mkdir(parents=True)
         tracking = CONTROL_GROUPS if has_control_groups() else PROCESS_GROUPS

@@ -63,11 +63,11 @@ def test_a_requeued_job_runs_again(cluster: Cluster, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not can_account(), reason="no accounts, no sacct")
-def test_accounts_tell_of_jobs(cluster: Cluster) -> None:
+def test_accounts_have_records_of_jobs(cluster: Cluster) -> None:
     job = cluster.submit("--output=/dev/null", "--wrap=exit 3")
     cluster.wait(job, "FAILED")
     account = ["sacct", "--noheader", "--parsable2", "--allocations", "--format=State,ExitCode", f"--jobs={job}"]
-    # slurmctld sends its news every few seconds.
+    # slurmctld reports to the accounts every few seconds.
     until(lambda: cluster.run(account).stdout.strip() == "FAILED|3:0", "the job in accounts")
 
 

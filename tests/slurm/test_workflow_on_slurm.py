@@ -1,8 +1,8 @@
 """The workflow on a real Slurm through profiles/stanage: what it asks for, and that it survives what happens there.
 
-The profile is used as it is; only training's threads are overridden (the machine has fewer cores than the cluster's
-node claims) and the first look at a job's status comes after seconds. Trainings run on the CPU of a job that asked for
-a GPU, so the config says so. Whatever happens to a training, its weights are those of one that nothing happened to.
+The profile is used as it is; only threads are overridden (the machine has fewer cores than the cluster's node claims),
+and the status of jobs is asked for after seconds. Trainings run on the CPU of a job that asked for a GPU, as the config
+says. Whatever happens to a training, its weights are those of one that nothing happened to.
 """
 
 import re
@@ -19,16 +19,18 @@ from projects import Project, copy_of_project
 
 pytestmark = pytest.mark.slurm
 GPU_RULES = {"train", "score", "predict"}
+# The cheap rules after scoring, which share one job.
+GROUPED = {"thresholds", "metrics", "history", "table1", "table2", "figure1", "figure2", "figure3"}
 MODEL = "results/model/model.safetensors"
 ON_CPU = {"training": {"accelerator": "cpu"}, "scoring": {"accelerator": "cpu"}}
-# About 30 s of training, long enough to be met in its middle.
-EPOCHS = 150
+# About 20 s of training, long enough to be met in its middle.
+EPOCHS = 100
 
 
 def command(*arguments: str, threads: int = 1) -> list[str]:
     return [
         sys.executable, "-m", "snakemake", "--profile", "profiles/stanage", "--configfile", "mine.yaml",
-        "--slurm-init-seconds-before-status-checks", "10", "--set-threads", f"train={threads}", f"score={threads}",
+        "--slurm-init-seconds-before-status-checks", "2", "--set-threads", f"train={threads}", f"score={threads}",
         "corpus=2", "tokens=2", *arguments,
     ]  # fmt: skip
 
@@ -78,6 +80,7 @@ def jobs_of(cluster: Cluster, project: Project) -> list[dict[str, str]]:
 
 
 def rules_of(cluster: Cluster, project: Project) -> list[str]:
+    """The rule of each job; of the job of a group its name and the first of its rules."""
     comments = [job["Comment"] for job in jobs_of(cluster, project)]
     return [comment.strip().removeprefix("rule_").partition("_wildcards_")[0] for comment in comments]
 
@@ -113,6 +116,16 @@ def assert_asked_as_on_stanage(cluster: Cluster, project: Project) -> None:
             assert job["Partition"] == "sheffield" and "gpu" not in job.get("TresPerNode", ""), job
 
 
+def assert_one_job_for_what_follows_scoring(cluster: Cluster, project: Project, output: str) -> None:
+    """With thresholds and metrics of two models: at most six of them side by side, in three layers."""
+    job = jobs_of(cluster, project)[
+        next(n for n, r in enumerate(rules_of(cluster, project)) if r.startswith("evaluation_"))
+    ]
+    listed = output.partition("Group job evaluation")[2].partition("Select jobs")[0]
+    assert set(re.findall(r"^ +rule (\w+):", listed, flags=re.MULTILINE)) == GROUPED
+    assert (job["NumCPUs"], job["TimeLimit"], job["MinMemoryNode"]) == ("6", "01:30:00", "12000M"), job
+
+
 def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     """From the synthetic delivery to tables, figures, baseline and predictions, where jobs have no network."""
     project = copy_of_project(tmp_path, encoder_folder)
@@ -122,18 +135,20 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     assert done.returncode == 0, done.stdout + done.stderr
     rules = rules_of(cluster, project)
     single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "fit_baseline"}
-    assert set(rules) == single | {"score", "thresholds", "metrics", "figure1", "figure2", "figure3"}
-    assert all(rules.count(rule) == 1 for rule in single), rules
+    (group,) = [rule for rule in rules if rule.startswith("evaluation_")]
+    assert set(rules) == single | {"score", group}
+    assert all(rules.count(rule) == 1 for rule in single) and rules.count("score") == 2, rules
     assert_asked_as_on_stanage(cluster, project)
+    assert_one_job_for_what_follows_scoring(cluster, project, done.stdout + done.stderr)
     for target in ("metrics/test.json", "tables/table2.md", "figures/figure3.pdf", "predictions/new.parquet"):
         assert (project.folder / "results" / target).is_file()
     again = cluster.run(command("--", "all", "baseline"), project.folder)
     assert "Nothing to be done" in again.stderr
     # Few files: Lustre is slow with many.
-    assert sum(path.is_file() for path in (project.folder / "results").rglob("*")) < 80
+    assert sum(path.is_file() for path in (project.folder / "results").rglob("*")) < 100
 
 
-def test_a_gpu_that_torch_does_not_see_is_said_at_once(cluster, prepared):
+def test_a_gpu_that_torch_does_not_see_ends_the_job_at_once(cluster, prepared):
     prepared.configure(training={"epochs": EPOCHS})
     driver = started(cluster, prepared, "--retries", "0", "--", MODEL)
     assert driver.wait(timeout=120) == 1
@@ -218,7 +233,7 @@ def test_a_requeued_training_goes_on(cluster, prepared, undisturbed):
 
 @pytest.mark.long
 def test_a_training_longer_than_its_wall_time_takes_several_jobs(cluster, prepared, tmp_path):
-    """One minute each; the step stops itself before Slurm would, and says so."""
+    """One minute each; training stops by itself before Slurm would stop it, with a message."""
     configure(prepared, epochs=3 * EPOCHS)
     profile = prepared.folder / "profiles/stanage/config.yaml"
     profile.write_text(profile.read_text().replace("    qos: gpu\n", "    qos: gpu\n    runtime: 1\n"))

@@ -12,6 +12,8 @@ from support import REPOSITORY
 
 pytestmark = pytest.mark.workflow
 GPU_RULES = {"train", "score", "predict"}
+# The cheap rules after scoring, which share one job.
+GROUPED = {"thresholds", "metrics", "history", "table1", "table2", "figure1", "figure2", "figure3"}
 
 
 class Resources(dict):
@@ -21,11 +23,11 @@ class Resources(dict):
 
 
 def submissions(output: str) -> dict[str, str]:
-    """The sbatch command of every job that a dry run lists, as the executor itself would put it together."""
+    """The sbatch command of every rule that a dry run lists, as the executor itself would put it together alone."""
     commands = {}
-    for block in re.split(r"\n(?=(?:local)?rule )", output):
-        name = re.match(r"rule (\w+):", block)
-        found = re.search(r"^    resources: (.*)$", block, flags=re.MULTILINE)
+    for block in re.split(r"\n(?= *(?:local)?rule )", output):
+        name = re.match(r" *rule (\w+):", block)
+        found = re.search(r"^ +resources: (.*)$", block, flags=re.MULTILINE)
         if not name or not found:
             continue
         resources = Resources(pair.split("=", 1) for pair in found[1].split(", "))
@@ -36,7 +38,7 @@ def submissions(output: str) -> dict[str, str]:
             "run_uuid": "id", "slurm_logfile": "log", "comment_str": name[1], "account": "",
             "partition": f"-p {resources['slurm_partition']}", "workdir": ".",
         }  # fmt: skip
-        threads = re.search(r"^    threads: (\d+)$", block, flags=re.MULTILINE)
+        threads = re.search(r"^ +threads: (\d+)$", block, flags=re.MULTILINE)
         job = SimpleNamespace(resources=resources, threads=int(threads[1]) if threads else 1, name=name[1])
         commands[name[1]] = get_submit_command(job, parameters) + set_gres_string(job)
     return commands
@@ -90,7 +92,7 @@ def test_the_guide_lists_what_the_rules_ask_for(fresh):
                     f"-p {partition.partition(',')[0]} ", f"--cpus-per-task={threads} ",
                     f"--mem {memory.removesuffix(' GB')}000 ", f"-t {minutes(time)} ",
                 )  # fmt: skip
-    on_login_node = {"encoder", "run_config", "table1", "table2"}
+    on_login_node = {"encoder", "run_config"}
     assert listed.keys() == commands.keys() - {"demo_delivery", "all", "baseline"} - on_login_node
     for rule, asks in listed.items():
         assert all(ask in commands[rule] + " " for ask in asks), (asks, commands[rule])
@@ -154,12 +156,32 @@ def test_another_cluster_may_count_gpus_and_need_an_account(fresh):
     assert output.count("slurm_account=my_project") >= len(commands)
 
 
-def test_light_rules_and_downloads_stay_on_the_login_node():
+def test_downloads_stay_on_the_login_node():
     """Snakemake itself checks that these rules exist; a dry run does not show where a rule would run."""
     text = (REPOSITORY / "workflow/Snakefile").read_text()
     (block,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.MULTILINE)
     targets = {"all", "tables", "figures", "baseline", "predictions"}
-    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder", "table1", "table2"}
+    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder"}
+
+
+@pytest.mark.parametrize("name", ["stanage", "slurm"])
+def test_the_cheap_rules_after_scoring_are_one_group(fresh, name):
+    profile = yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text())
+    assert profile["groups"] == dict.fromkeys(GROUPED, "evaluation")
+    arguments = ["--profile", f"profiles/{name}", "--configfile", "mine.yaml", "--dry-run", "--", "all", "baseline"]
+    output = fresh.snakemake(*arguments).stdout
+    assert output.count("Group job evaluation") == output.count("Group job") == 1, "all of it is one job"
+    assert set(re.findall(r"^ +rule (\w+):", output, flags=re.MULTILINE)) == GROUPED
+
+
+def test_only_rules_that_a_retry_can_help_are_retried(fresh):
+    """With `retries` in the profile, which the rules on GPUs alone leave to it."""
+    rules = {}
+    for path in (REPOSITORY / "workflow/rules").glob("*.smk"):
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S):
+            if "shell:" in body:
+                rules[name] = "    retries: 0\n" in body
+    assert {name for name, never in rules.items() if not never} == GPU_RULES
 
 
 def test_no_profile_hides_the_others():

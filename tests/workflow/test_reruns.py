@@ -1,20 +1,29 @@
-"""What runs again after a change, proved on the graph: what depends on it, and nothing else."""
+"""What runs again after a change: what depends on it, and nothing else.
+
+Changes of options and files are tried on Snakemake itself, in dry runs on a finished project. Edits of code are tried
+on fingerprints and the graph of rules, which together give what a dry run would; one test compares the two.
+"""
 
 import os
+import re
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from ipcascade.orchestration.fingerprint import Package
 from projects import Project, rules_in
 
 pytestmark = pytest.mark.workflow
-DOWNSTREAM_OF_TRAINING = {"train", "score", "thresholds", "metrics", "table2", "figure3"}
+TARGETS = {"all", "tables", "figures", "baseline", "predictions"}
+AFTER_TRAINING = {"score", "thresholds", "metrics", "table2", "history", "figure3"}
+UNUSED = "\n\ndef unused_helper(value):\n    return value + 1\n"
 
 
 @contextmanager
-def edited(path, edit):
+def edited(path, edit) -> Iterator[None]:
     """A file with other contents, put back afterwards with its old time."""
     before, times = path.read_text(), path.stat()
     after = edit(before)
@@ -28,7 +37,7 @@ def edited(path, edit):
 
 
 @contextmanager
-def configured(project, **sections):
+def configured(project, **sections) -> Iterator[None]:
     project.configure(**sections)
     try:
         yield
@@ -36,60 +45,190 @@ def configured(project, **sections):
         project.configure()
 
 
-def real(rules):
-    """Without target rules, and without run_config, which notes every change of the config."""
-    return rules - {"all", "tables", "figures", "baseline", "predictions", "run_config"}
+def planned(project, *targets: str) -> set[str]:
+    """The rules that a dry run would run, without targets and without run_config, which notes every option."""
+    return project.planned(*(targets or ("all", "baseline"))) - TARGETS - {"run_config"}
+
+
+class Graph:
+    """The rules of a project, and which of them run again after an edit of code."""
+
+    def __init__(self, project: Project) -> None:
+        self.package = project.folder / "workflow/ipcascade"
+        arguments = ["--configfile", "mine.yaml", "--rulegraph", "dot", "--", "all", "baseline"]
+        dot = project.snakemake(*arguments).stdout
+        names = dict(re.findall(r"(\d+)\[label = \"(\w+)", dot))
+        self.rules = set(names.values()) - TARGETS - {"run_config"}
+        self.edges = {(names[one], names[two]) for one, two in re.findall(r"(\d+) -> (\d+)", dot)}
+        self.before = self.fingerprints()
+
+    def fingerprints(self) -> dict[str, str]:
+        package = Package(self.package)
+        return {rule: package.code(rule) for rule in self.rules}
+
+    def changed(self) -> set[str]:
+        """The rules whose own code differs from that of the finished run."""
+        return {rule for rule, code in self.fingerprints().items() if code != self.before[rule]}
+
+    def run_again(self) -> set[str]:
+        """The rules whose code has changed, and all that depend on them."""
+        found = self.changed()
+        while more := {two for one, two in self.edges if one in found} - found - TARGETS:
+            found |= more
+        return found
+
+
+@pytest.fixture(scope="module")
+def graph(finished) -> Graph:
+    made = Graph(finished)
+    assert len(made.rules) == 16 and len(made.edges) > 30
+    assert made.run_again() == set()
+    return made
+
+
+def replaced(old: str, new: str, count: int = 1):
+    return lambda text: text.replace(old, new, count)
+
+
+def test_every_rule_has_the_name_of_its_command(graph):
+    commands = {path.stem for path in (graph.package / "commands").glob("[a-z]*.py")}
+    assert commands - graph.rules == {"predict", "schema", "summary"} and graph.rules <= commands
+
+
+def test_an_unused_helper_anywhere_runs_nothing(graph):
+    modules = [path for path in graph.package.rglob("*.py") if path.stem != "__init__"]
+    assert len(modules) > 90
+    before = {path: path.read_text() for path in modules}
+    try:
+        for path in modules:
+            path.write_text(before[path] + UNUSED + "\n\nUNUSED_CONSTANT = 7\n# A comment.\n")
+        assert graph.run_again() == set()
+    finally:
+        for path in modules:
+            path.write_text(before[path])
+
+
+def test_the_wording_of_all_errors_and_log_lines_runs_nothing(graph):
+    """Each sentence that starts on the line of its error or log call gets another first word."""
+    before = {path: path.read_text() for path in graph.package.rglob("*.py")}
+    start = re.compile(r'((?:\w+Error|log\.\w+)\(\s*f?")(?=\w)')
+    edits = {path: start.subn(r"\1Sorry, ", text) for path, text in before.items()}
+    assert sum(count for _, count in edits.values()) > 50
+    try:
+        for path, (text, _) in edits.items():
+            path.write_text(text)
+        assert graph.run_again() == set()
+    finally:
+        for path in edits:
+            path.write_text(before[path])
+
+
+@pytest.mark.parametrize(
+    ("module", "edit"),
+    [
+        ("core/files.py", replaced('compression="zstd"', 'compression="snappy"')),
+        ("core/provenance.py", replaced('"ipcascade": __version__', '"version": __version__')),
+        ("core/progress.py", replaced("every: float = 30.0", "every: float = 60.0")),
+        ("core/logs.py", replaced("%(asctime)s", "%(created)f")),
+        ("core/errors.py", replaced("class UserError(Exception)", "class UserError(ValueError)")),
+        ("training/card.py", lambda text: text.replace("    return ", "    return 2 * ")),
+        ("runtime/device.py", lambda text: text.replace("    return ", "    return 2 * ")),
+        ("training/options.py", replaced("epochs: Count = 6", "epochs: Count = 7")),
+        ("config.py", replaced("LINE_LENGTH = 120", "LINE_LENGTH = 100")),
+        ("cli.py", replaced('prog="ipcascade"', 'prog="ipc"')),
+    ],
+)
+def test_what_changes_no_result_runs_nothing(graph, module, edit):
+    with edited(graph.package / module, edit):
+        assert graph.run_again() == set()
+
+
+@pytest.mark.parametrize(
+    ("module", "edit", "rules"),
+    [
+        ("reporting/training_curves.py", replaced("def draw(", "def draw(*extra, "), {"figure3"}),
+        ("reporting/style.py", replaced("def save(", "def save(*extra, "),
+         {"figure1", "figure2", "figure3"}),
+        ("model/quantisation.py", replaced("LARGEST = 127", "LARGEST = 63"),
+         {"score", "thresholds", "metrics", "table2"}),
+        ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"thresholds", "metrics", "table2"}),
+        ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
+        ("evaluation/ranking.py", replaced("PRECISION_AT = (1, 3, 5)", "PRECISION_AT = (1, 3)"),
+         {"metrics", "table2", "history", "figure3"}),
+        ("evaluation/history.py", lambda text: text.replace("    return columns", "    return dict(columns)"),
+         {"history", "figure3"}),
+        ("evaluation/baseline.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"fit_baseline", "thresholds", "metrics", "table2"}),
+        ("training/loop.py", replaced("READ_LOSS_EVERY = 50", "READ_LOSS_EVERY = 51"),
+         {"train"} | AFTER_TRAINING),
+    ],
+)  # fmt: skip
+def test_an_edit_of_code_runs_what_depends_on_it(graph, module, edit, rules):
+    with edited(graph.package / module, edit):
+        assert graph.run_again() == rules
+
+
+def test_fingerprints_and_graph_give_what_a_dry_run_gives(finished, graph):
+    with (
+        edited(graph.package / "evaluation/ranking.py", replaced("(1, 3, 5)", "(1, 3)")),
+        edited(graph.package / "model/quantisation.py", lambda text: text + UNUSED),
+    ):
+        assert planned(finished) == graph.run_again() == {"metrics", "table2", "history", "figure3"}
 
 
 def test_a_deleted_file_is_all_that_is_made_again(finished):
     target = finished.folder / "results/metrics/test.json"
     shutil.move(target, finished.folder / "aside.json")
     try:
-        assert real(finished.planned("results/metrics/test.json")) == {"metrics"}
         assert finished.run("results/metrics/test.json") == {"metrics"}
         assert target.read_bytes() == (finished.folder / "aside.json").read_bytes()
     finally:
         shutil.move(finished.folder / "aside.json", target)
-    assert finished.planned("all") == set(), "the same bytes re-run nothing downstream"
+    assert finished.planned("all") == set(), "the same bytes run nothing that depends on them"
 
 
-def test_a_figure_option_makes_figures_only(finished):
-    with configured(finished, figures={"font_size": 6.5}):
-        assert real(finished.planned("all")) == {"figure1", "figure2", "figure3"}
+def test_an_intermediate_file_that_is_missing_is_made_again(finished):
+    """Nothing that was made from it is missing, so only the target `all` asks for it."""
+    target, aside = finished.folder / "results/training/epochs.parquet", finished.folder / "aside"
+    shutil.move(target, aside)
+    try:
+        assert "train" in planned(finished, "all")
+    finally:
+        shutil.move(aside, target)
 
 
-def test_a_figure_module_makes_that_figure_only(finished):
-    module = finished.folder / "workflow/ipcascade/figures/training_curves.py"
-    with edited(module, lambda text: text + "\nEXTRA = 1\n"):
-        assert real(finished.planned("all")) == {"figure3"}
-    module = finished.folder / "workflow/ipcascade/figures/style.py"
-    with edited(module, lambda text: text + "\nEXTRA = 1\n"):
-        assert real(finished.planned("all")) == {"figure1", "figure2", "figure3"}
+def test_a_missing_config_file_is_all_that_is_made_again(finished):
+    path = finished.folder / "results/run_config.yaml"
+    content = path.read_bytes()
+    path.unlink()
+    assert finished.run("all") - TARGETS == {"run_config"}
+    assert path.read_bytes() == content
 
 
-def test_a_training_option_retrains_but_extracts_nothing(finished):
-    with configured(finished, training={"epochs": 3}):
-        planned = real(finished.planned("all"))
-    assert planned == DOWNSTREAM_OF_TRAINING | {"figure2"}
-
-
-def test_a_threshold_method_scores_nothing_again(finished):
-    with configured(finished, thresholds={"method": "per_label"}):
-        assert real(finished.planned("all")) == {"thresholds", "metrics", "table2", "figure2"}
-
-
-def test_the_training_loop_retrains_and_the_wording_of_it_does_not(finished):
-    module = finished.folder / "workflow/ipcascade/training.py"
-    with edited(module, lambda text: text + "\nEXTRA = 1\n"):
-        assert real(finished.planned("all")) == DOWNSTREAM_OF_TRAINING
-    with edited(module, lambda text: text + "\n# A comment.\n"):
-        assert finished.planned("all") == set()
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3"}),
+        ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),
+        ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"}),
+        ({"history": {"fixed": {"default": 0.4}}}, {"history", "figure3", "figure2"}),
+        (
+            {"corpus": {"minimum_words": 20}},
+            {"corpus", "splits", "tokens", "train", "fit_baseline", "table1", "figure1", "figure2"} | AFTER_TRAINING,
+        ),
+    ],
+)
+def test_an_option_runs_what_depends_on_it(finished, options, rules):
+    """Also where the rule run_config runs, which no rule waits for."""
+    with configured(finished, **options):
+        assert planned(finished) == rules
 
 
 def test_an_edited_label_tree_runs_what_reads_it(finished):
-    tree = finished.folder / "workflow/ipcascade/data/ipc_scheme.tsv"
-    with edited(tree, lambda text: text.replace("HUMAN NECESSITIES", "NECESSITIES OF HUMANS")):
-        assert {"corpus", "splits", "train", "metrics"} <= finished.planned("all")
+    tree = finished.folder / "workflow/ipcascade/core/label_trees/ipc.tsv"
+    with edited(tree, replaced("HUMAN NECESSITIES", "NECESSITIES OF HUMANS")):
+        assert {"demo_delivery", "corpus", "splits", "train", "metrics"} <= finished.planned("all")
 
 
 def test_touched_files_run_nothing(finished):
@@ -101,33 +240,30 @@ def test_touched_files_run_nothing(finished):
     assert finished.planned("all", "baseline") == set()
 
 
-def test_a_changed_corpus_runs_all_after_it(finished):
-    with configured(finished, corpus={"minimum_words": 20}):
-        planned = real(finished.planned("all"))
-    assert planned >= DOWNSTREAM_OF_TRAINING | {"corpus", "splits", "tokens", "figure1", "table1"}
-    assert "encoder" not in planned and "demo_delivery" not in planned
-
-
-def test_a_figure_is_made_anew_from_results_that_were_copied_home(finished, tmp_path):
-    """Without delivery and without Snakemake's records, as the guide to Stanage says."""
+def test_a_figure_is_drawn_again_from_results_that_were_copied_home(finished, tmp_path):
+    """Without delivery and without Snakemake's records, as the guide to Stanage says, with the options of now."""
     home = Project(Path(shutil.copytree(finished.folder, tmp_path / "home")))
     for name in (".snakemake", "results/delivery"):
         shutil.rmtree(home.folder / name)
     target = "results/figures/figure1.pdf"
     before = (home.folder / target).read_bytes()
-    home.configure(figures={"font_size": 6})
+    home.configure(figures={"font_size": 6}, source={"kind": "patstat_bulk", "path": "not/here"})
     arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--allowed-rules", "figure1", "--force"]
     assert rules_in(home.snakemake(*arguments, "--", target).stdout) == {"figure1"}
     assert (home.folder / target).read_bytes() != before
+    assert "font_size: 6.0" in (home.folder / "results/run_config.yaml").read_text()
 
 
 def test_a_retraining_that_failed_is_still_to_be_done(finished):
     """Its failure must not be on record as a success with the new options, with the old metrics there."""
     target = "results/metrics/test.json"
-    finished.configure(training={"select_by": "no such measure"})
+    tokens = finished.folder / "results/tokens/tokens.json"
+    finished.configure(training={"epochs": 3})
     arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--", target]
-    done = finished.snakemake(*arguments, check=False)
-    assert done.returncode == 1 and "no such measure" in done.stdout
+    with edited(tokens, lambda text: text.replace('"schema_version": ', '"schema_version": 9')):
+        os.utime(tokens, (0, 0))  # not newer than what was made from it
+        done = finished.snakemake(*arguments, check=False)
+    assert done.returncode == 1 and "ipcascade train: results/tokens/tokens.json is not" in done.stdout
     assert not (finished.folder / "results/model/model.safetensors").exists()
     assert finished.planned(target) >= {"train", "score", "metrics"}
     # Back to the options of before: the model that is missing is made from its checkpoint.

@@ -1,3 +1,3 @@
-"""ipcascade: from PATSTAT to a trained, measured, reproducible two-level patent classifier."""
+"""ipcascade: from a patent database to a trained, measured, reproducible classifier of a label tree."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,45 +1,29 @@
-"""`ipcascade <step>`: one sub-command a rule. Files in, files out, options in.
+"""`ipcascade <command>`: one sub-command per module in commands/, most of them one per rule.
 
-A step's module is imported only when it is called, after the thread count is set: numeric libraries read it once.
+A command's module is imported only when it is called, after the thread count is set: numeric libraries read it once.
 """
 
 import argparse
+import ast
 import importlib
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from . import __version__
-from .config import parse_options
-from .errors import UserError
+from ipcascade import __version__
+from ipcascade import config as settings
+from ipcascade.core.errors import UserError
+from ipcascade.core.logs import logging_to
 
-STEPS = {
-    "demo_delivery": "write a small synthetic PATSTAT delivery",
-    "corpus": "select documents, labels and a sample from a PATSTAT delivery",
-    "splits": "split families into train, val and test",
-    "encoder": "find or fetch the pre-trained encoder and lay it down as one checked folder",
-    "tokens": "tokenise the corpus once",
-    "train": "fine-tune the encoder with its section and class heads",
-    "score": "probabilities of every label for the documents of a split",
-    "baseline": "fit TF-IDF and a linear SVM, and score val and test with it",
-    "thresholds": "fit thresholds on the validation split",
-    "metrics": "measure the decisions on a split",
-    "table1": "labels by level and split",
-    "table2": "the headline measures on test",
-    "figure1": "corpus statistics",
-    "figure2": "the workflow diagram",
-    "figure3": "training curves",
-    "predict": "label new texts with a trained model",
-    "run_config": "write down the merged config",
-    "schema": "write the JSON schema of the config",
-    "summary": "print the headline numbers and where the results stand",
-}
-# The only step that may ask the network for anything; all others run where there is none.
-FETCHING_STEP = "encoder"
+COMMANDS = Path(__file__).parent / "commands"
+# The only command that may use the network; all others run where there is none.
+FETCHING_COMMAND = "encoder"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -47,109 +31,133 @@ THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
+# Settings of matplotlib for a screen. Figures need none, and a backend that is not installed would stop its import.
+SCREEN_VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC")
+# Mostly all ranks fail for the same reason. The first one reports it, and the others are ended within this time.
+SECONDS_BEFORE_OTHER_RANKS_REPORT = 15
 
 log = logging.getLogger("ipcascade")
-# Which of a training's processes this is; 0 also where there is only one.
-RANK = int(os.environ.get("RANK", "0"))
-# Mostly all ranks fail for the same reason. The first one says it, and the others are ended within this time.
-SECONDS_TO_BE_SILENT = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one step; return the exit code: 0, or 1 after one sentence on stderr for an error that a user can mend."""
+    """Run one command; return the exit code: 0, or 1 after one sentence on stderr for an error that a user can fix.
+
+    The process is left as it was: environment, signal handlers and loggers.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    step = words[0] if words else None
-    threads = argparse.ArgumentParser(add_help=False)
-    threads.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all cores)")
-    _use_threads(_threads_of_rank(threads.parse_known_args(words)[0].threads))
-    if step != FETCHING_STEP:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    module = importlib.import_module(f".steps.{step}", __package__) if step in STEPS else None
-    parser = argparse.ArgumentParser(prog="ipcascade", description="From PATSTAT to a trained patent classifier.")
+    with _process_state_restored():
+        parsed, module = _parse(words)
+        # A job that is cancelled or out of time gets SIGTERM: leave no temporary file behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        return _run(parsed, module)
+
+
+def command_names() -> dict[str, str]:
+    """The commands and what each does: the first line of its module's docstring."""
+    found = {}
+    for path in sorted(COMMANDS.glob("*.py")):
+        described = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        if described.startswith("Command: "):
+            found[path.stem] = described.splitlines()[0].removeprefix("Command: ")
+    return found
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
+    """The parsed arguments and the module of the command, imported with its threads set."""
+    shared = argparse.ArgumentParser(prog="ipcascade", add_help=False)
+    shared.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    threads = _threads_of_rank(shared.parse_known_args(words)[0].threads)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"TOKENIZERS_PARALLELISM": "true"})
+    for name in SCREEN_VARIABLES:
+        os.environ.pop(name, None)
+    shared.add_argument(
+        "--config", type=Path, help="config in YAML, as results/run_config.yaml (default: all defaults)"
+    )
+    shared.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
+    parser = argparse.ArgumentParser(prog="ipcascade", description="From a patent database to a trained classifier.")
     parser.add_argument("--version", action="version", version=f"ipcascade {__version__}")
-    steps = parser.add_subparsers(dest="step", required=True, metavar="STEP")
-    for name, what in STEPS.items():
-        of_step = steps.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", parents=[threads])
-        if name == step and module is not None:
-            module.add_arguments(of_step)
-            of_step.add_argument(
-                "--options", default="{}", help="sections of the config, as JSON (default: all defaults)"
-            )
-            of_step.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    module = None
+    for name, what in command_names().items():
+        of_command = commands.add_parser(name, help=what, description=what, parents=[shared])
+        if words and words[0] == name:
+            if name != FETCHING_COMMAND:
+                os.environ["HF_HUB_OFFLINE"] = "1"
+            module = importlib.import_module(f"ipcascade.commands.{name}")
+            module.add_arguments(of_command)
     parsed = parser.parse_args(words)
     assert module is not None
-    parsed.words = words
-    parsed.threads = _threads_of_rank(parsed.threads)
-    # A job that is cancelled or out of time gets SIGTERM: leave no temporary file behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    parsed.words, parsed.threads = words, threads
+    return parsed, module
+
+
+def _run(parsed: argparse.Namespace, module: Any) -> int:
     try:
-        _log_to(parsed.log)
-        module.run(parsed, parse_options(parsed.options))
-    except UserError as error:
-        if RANK:
-            time.sleep(SECONDS_TO_BE_SILENT)
-        log.error("ipcascade %s: %s", step, error)
+        with logging_to(parsed.log), _sentences(parsed.command):
+            module.run(parsed, settings.read(parsed.config))
+    except _Reported as reported:
+        return reported.code
+    except OSError as error:  # of the log file itself
+        print(f"ipcascade {parsed.command}: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read the output has had enough: `ipcascade summary | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:
-        if error.strerror is None:
-            raise
-        # What the operating system refuses (no room, no right, no such folder) is for the user to mend.
-        log.error("ipcascade %s: %s: %s", step, error.filename or "a file", error.strerror)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except Exception:
-        log.debug("", exc_info=True)
-        raise
     return 0
 
 
+class _Reported(Exception):
+    """An error that was reported; `code` is what the process exits with."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+@contextmanager
+def _sentences(command: str) -> Iterator[None]:
+    """Report what a user can fix in one sentence on stderr; the log file gets the traceback of every error."""
+    try:
+        yield
+    except UserError as error:
+        if os.environ.get("RANK", "0") != "0":
+            time.sleep(SECONDS_BEFORE_OTHER_RANKS_REPORT)
+        error.__suppress_context__ = False  # `from None` keeps a cause off the screen, not out of the log file
+        log.debug("", exc_info=True)
+        log.error("ipcascade %s: %s", command, error)
+        raise _Reported(1) from None
+    except BrokenPipeError:  # the reader of the output has closed it: `ipcascade summary | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise _Reported(1) from None
+    except KeyboardInterrupt:
+        raise _Reported(130) from None
+    except Exception as error:
+        log.debug("", exc_info=True)
+        if not isinstance(error, OSError) or error.strerror is None:
+            raise
+        # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
+        log.error("ipcascade %s: %s: %s", command, error.filename or "a file", error.strerror)
+        raise _Reported(1) from None
+
+
+@contextmanager
+def _process_state_restored() -> Iterator[None]:
+    """Leave environment and signal handler as they were."""
+    environment, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        if handler is not None:  # None: one that was not installed from Python, which cannot be installed again
+            signal.signal(signal.SIGTERM, handler)
+
+
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
 
 
 def _threads_of_rank(threads: int) -> int:
     """The share of a job's threads of one of the processes that `launch_ranks` started."""
     return max(1, threads // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-
-
-def _use_threads(threads: int) -> None:
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-
-
-def _log_to(path: Path | None) -> None:
-    """Warnings, errors and steps' facts to stderr; with `path` also every progress line and traceback, to that file.
-
-    On a terminal progress shows as a bar, so its plain lines stay out of stderr there.
-    """
-    log.setLevel(logging.DEBUG)
-    log.propagate = False
-    for handler in log.handlers[:]:
-        log.removeHandler(handler)
-    screen = logging.StreamHandler(sys.stderr)
-    # Of several ranks the first speaks for all; of the others only errors are heard.
-    screen.setLevel(logging.INFO if RANK == 0 else logging.ERROR)
-    if RANK:
-        screen.setFormatter(logging.Formatter(f"rank {RANK}: %(message)s"))
-    if sys.stderr.isatty():
-        screen.addFilter(lambda record: not record.name.endswith(".progress"))
-    log.addHandler(screen)
-    if path is not None and RANK == 0:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if "RANK" not in os.environ:
-            path.write_bytes(b"")
-        # Appended to, since the process that launched ranks has it open too.
-        file = logging.FileHandler(path, mode="a", encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
-        log.addHandler(file)
 
 
 if __name__ == "__main__":

@@ -1,315 +1,42 @@
-"""What a user may set: one pydantic model a section, and the only place where a default lives.
+"""The config: all stages' options in one model; loading, checking, and what is generated from it.
 
-The committed JSON schema is made from these models; `config/config.yaml` shows every key with its default.
+Defaults and descriptions are written once, in each stage's options.py. config/config.yaml and the JSON schema are
+generated from them (`make schema`). Nothing heavier than pydantic is imported here: the workflow loads it.
 """
 
 import difflib
-import json
+import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from .errors import UserError
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
-
-
-class Section(BaseModel):
-    """Refuses keys it does not know; values are never changed after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class DemoOptions(Section):
-    """The synthetic delivery that the source `demo` writes."""
-
-    documents: Count = 2400
-    """Applications with an abstract to write, family members and non-English ones included."""
-
-
-class SourceOptions(Section):
-    """Where documents come from."""
-
-    kind: Literal["patstat_bulk", "demo"] = "patstat_bulk"
-    """`patstat_bulk` reads a PATSTAT Global delivery in place; `demo` writes a synthetic one and reads that."""
-    path: str | None = None
-    """Folder of the PATSTAT delivery (zips, nested zips or extracted CSVs); needed for `patstat_bulk`."""
-    demo: DemoOptions = DemoOptions()
-
-
-class CorpusOptions(Section):
-    """Which applications become documents, and which text and labels they carry."""
-
-    taxonomy: str | None = None
-    """Tab-separated label tree (code, parent, level, title) to use in place of the IPC scheme in force."""
-    ipr_types: list[str] = ["PI"]
-    """Kinds of right to keep: PI (patent of invention), UM (utility model), DP (design patent)."""
-    kinds: list[str] | None = None
-    """Application kinds to keep (`A`, `W`, ...); null keeps all but dummy applications."""
-    offices: list[str] | None = None
-    """Filing offices to keep (`EP`, `US`, ...); null keeps all."""
-    first_year: int | None = None
-    """First filing year to keep; null sets no bound. With a bound, applications without a filing year are dropped."""
-    last_year: int | None = None
-    """Last filing year to keep; null sets no bound. With a bound, applications without a filing year are dropped."""
-    language: str = "en"
-    """Language of the abstract, as PATSTAT writes it."""
-    minimum_words: Annotated[int, Field(ge=1)] = 10
-    """Fewest whitespace-separated words of an abstract that is kept."""
-    ipc_values: list[str] | None = None
-    """Symbols to keep by `ipc_value`: I (invention), N (additional); null keeps all, those without a value too."""
-    text: Literal["abstract", "title_and_abstract"] = "abstract"
-    """What the classifier reads."""
-    family_labels: Literal["union", "representative"] = "union"
-    """Labels of a family: the union over its members that pass the application filters, or the representative's own."""
-    office_preference: list[str] = ["WO", "EP", "US", "GB", "CA", "AU"]
-    """Which application represents a DOCDB family: these offices first, in this order, then the earliest filing."""
-    documents: Count | None = 177_000
-    """Sample size; a smaller sample is a subset of a larger one. Null keeps every document."""
-
-    @model_validator(mode="after")
-    def _years_in_order(self) -> "CorpusOptions":
-        if self.first_year is not None and self.last_year is not None and self.first_year > self.last_year:
-            raise ValueError(f"first_year {self.first_year} is after last_year {self.last_year}")
-        return self
-
-
-class SplitOptions(Section):
-    """Shares of the three splits; families, and documents with the same normalised abstract, are never torn apart."""
-
-    train: Probability = 0.7
-    val: Probability = 0.1
-    test: Probability = 0.2
-    rare_labels: Literal["refuse", "keep"] = "refuse"
-    """What to do when a label has a single document (or family): stop with a sentence that names it, or keep it in
-    the one split that can hold it, as the published system did."""
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> "SplitOptions":
-        if abs(self.train + self.val + self.test - 1) > 1e-9 or min(self.train, self.val, self.test) <= 0:
-            raise ValueError("train, val and test must be positive and sum to 1")
-        return self
-
-
-class EncoderOptions(Section):
-    """The pre-trained encoder."""
-
-    name: str = "allenai/scibert_scivocab_uncased"
-    """A hub id, a local folder, or `package:NAME/FOLDER` for a folder inside an installed Python package."""
-    revision: str | None = "24f92d32b1bfb0bcaf9ab193ff3ad01e87732fc1"
-    """Full commit hash (40 digits) of the hub repository; required for a hub id, unused otherwise."""
-    sha256: str | None = None
-    """SHA-256 of the weights file; checked before use where it is given."""
-
-
-class TokenOptions(Section):
-    """The token cache."""
-
-    max_length: Annotated[int, Field(ge=8)] = 512
-    """Longest document in tokens, special tokens included; what is beyond is cut off and counted."""
-
-
-class SoftMaskOptions(Section):
-    """In training, scale the class logits below sections of low probability (part of the published recipe)."""
-
-    confidence: Probability = 0.1
-    """Sections with at most this probability are implausible."""
-    factor: Probability = 0.1
-    """Factor on the class logits below an implausible section."""
-
-
-class ValidationOptions(Section):
-    """How the curve of every epoch is measured; it changes no weights, only which epoch is best."""
-
-    fixed_section: Probability = 0.5
-    """Section threshold of the measures named `fixed`."""
-    fixed_class: Probability = 0.5
-    """Class threshold of the measures named `fixed`."""
-    mask_confidence: Probability | None = None
-    """Classes count only below sections of more than this probability; null: below predicted sections."""
-
-
-class TrainingOptions(Section):
-    """Fine-tuning."""
-
-    epochs: Count = 6
-    batch_size: Count = 32
-    """Documents an optimizer step."""
-    batching: Literal["packed", "padded"] = "packed"
-    """`packed`: documents end to end, no padding computed; `padded`: for encoders that cannot be packed."""
-    token_budget: Count = 16_384
-    """Most tokens in one pass through the encoder. Less saves memory: a step of more is split into passes, with the
-    same loss and gradients but for rounding and which elements dropout takes."""
-    encoder_learning_rate: Positive = 3e-5
-    head_learning_rate: Positive = 3e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    """AdamW's decay; biases and layer norms are spared."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of all steps with a linearly rising learning rate; it falls linearly to 0 after that."""
-    gradient_clip: Positive = 1.0
-    """Largest L2 norm of the gradient of all weights."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Dropout on the [CLS] vector before the two heads."""
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout on attention probabilities inside the encoder; packed batches have none."""
-    section_weight: Annotated[float, Field(ge=0)] = 0.3
-    """Weight of the section loss."""
-    class_weight: Annotated[float, Field(ge=0)] = 0.7
-    """Weight of the class loss."""
-    loss_reduction: Literal["sum", "mean"] = "sum"
-    """Binary cross-entropy summed or averaged over the labels of a level; always averaged over documents."""
-    label_weights: Literal["none", "inverse_frequency"] = "none"
-    """`inverse_frequency` weighs positives by N / (n + 1), normalised to mean 1 (it spoils calibration)."""
-    head_bias: Literal["prior"] | float = "prior"
-    """Start of the heads' biases: the log-odds of each label's share in training, or one number for all."""
-    soft_mask: SoftMaskOptions | None = None
-    """Null trains without it."""
-    precision: Literal["auto", "fp16", "bf16", "fp32"] = "auto"
-    """`auto`: fp16 on CUDA, bf16 on a CPU with hardware for it, fp32 otherwise."""
-    accelerator: Literal["auto", "cuda", "cpu"] = "auto"
-    """`auto`: CUDA where torch sees a GPU, else the CPU; refused in a job that was given a GPU which torch does not
-    see."""
-    compile: bool = True
-    """Compile the model on CUDA (packed only), a minute or two a run; where that does not work (no C compiler on the
-    node) a warning says so, and training goes on without."""
-    deterministic: bool = True
-    """On CUDA use only kernels that add in a fixed order, so that a run resumed, or repeated, ends with the same
-    bytes."""
-    devices: Count = 1
-    """GPUs of one machine that share each batch (processes, on a CPU); the rule asks for as many."""
-    early_stopping: Count | None = None
-    """Stop after this many epochs without a better `select_by`; null trains all epochs."""
-    select_by: str = "global.class.f1_micro"
-    """Validation measure, a column of the history, whose best epoch becomes the model."""
-    validation: ValidationOptions = ValidationOptions()
-
-    @model_validator(mode="after")
-    def _has_a_loss(self) -> "TrainingOptions":
-        if self.section_weight == self.class_weight == 0:
-            raise ValueError("section_weight and class_weight are both 0, so there is nothing to learn")
-        return self
-
-    @model_validator(mode="after")
-    def _packing_has_no_attention_dropout(self) -> "TrainingOptions":
-        if self.batching == "packed" and self.attention_dropout:
-            raise ValueError("packed batches have no attention_dropout; set it to 0, or batching to padded")
-        return self
-
-    @model_validator(mode="after")
-    def _batch_can_be_shared(self) -> "TrainingOptions":
-        if self.batch_size % self.devices:
-            raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.devices} devices")
-        return self
-
-
-class ScoringOptions(Section):
-    """From documents to probabilities."""
-
-    batching: Literal["packed", "padded"] = "packed"
-    """As in training."""
-    token_budget: Count = 16_384
-    """Most tokens in one pass through the encoder. Less saves memory; scores are the same but for rounding."""
-    precision: Literal["auto", "fp16", "bf16", "fp32", "int8"] = "auto"
-    """As in training; `int8`: linear layers in 8 bits, for CPUs without bf16."""
-    compile: bool = False
-    """As in training; worth its time from some hundred thousand documents on."""
-    accelerator: Literal["auto", "cuda", "cpu"] = "auto"
-    """As in training."""
-
-
-class FixedThresholds(Section):
-    """Thresholds of the method `fixed`."""
-
-    section: Probability = 0.5
-    class_: Probability = Field(0.5, alias="class")
-
-
-class PerLabelOptions(Section):
-    """The method `per_label`: the exact F1 maximum of each label, with a guard for rare ones."""
-
-    guard: Literal["scutfbr", "joint"] = "scutfbr"
-    """`scutfbr`: a label whose best validation F1 is below `floor`, or with fewer than `minimum_positives`, takes its
-    level's global threshold; `joint`: the micro+macro method of Lin and Lin (2023)."""
-    floor: Probability = 0.3
-    """SCutFBR's floor on a label's best validation F1."""
-    minimum_positives: Count = 10
-    """Fewest validation documents of a label that get a threshold of its own (scutfbr)."""
-    folds: Annotated[int, Field(ge=2)] = 3
-    """Folds of the joint method."""
-
-
-class ThresholdOptions(Section):
-    """From probabilities to decisions; fitted on the validation split only."""
-
-    method: Literal["fixed", "global", "per_label", "reference"] = "global"
-    """`fixed` numbers; one `global` optimum a level; one optimum a label; the published grid for `reference` H-F1."""
-    fixed: FixedThresholds = FixedThresholds()
-    per_label: PerLabelOptions = PerLabelOptions()
-
-
-class DecodingOptions(Section):
-    """Parent-child consistency."""
-
-    method: Literal["mask"] = "mask"
-    """`mask`: classes only below sections that are confident; all classes where no section is."""
-    confidence: Probability | None = None
-    """A section is confident above this probability; null: above its own threshold (it is predicted)."""
-
-
-class EvaluationOptions(Section):
-    """Measures."""
-
-    bootstrap: Annotated[int, Field(ge=0)] = 1000
-    """Bootstrap samples of families for the intervals of the headline measures; 0 leaves the intervals out."""
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Coverage of the intervals."""
-
-
-class BaselineOptions(Section):
-    """TF-IDF and a linear support-vector machine through the same doors, in `results/runs/baseline/`."""
-
-    ngrams: Count = 2
-    """Longest word n-gram."""
-    minimum_documents: Count = 2
-    """Fewest training documents with an n-gram that is kept."""
-    maximum_features: Count = 200_000
-    """Most frequent n-grams to keep."""
-    c: Positive = 1.0
-    """Inverse strength of the regularisation."""
-
-
-class FigureColours(Section):
-    """Colours by role; the defaults are Okabe and Ito's, told apart by colour-blind readers too."""
-
-    section: Colour = "#0072b2"
-    class_: Colour = Field("#d55e00", alias="class")
-    accent: Colour = "#009e73"
-    neutral: Colour = "#4d4d4d"
-
-
-class FigureOptions(Section):
-    """What the figures look like. Within these bounds no text of a figure runs into another."""
-
-    font: str = "DejaVu Sans"
-    """Font family; one that is not installed is refused. The default comes with matplotlib."""
-    font_size: Annotated[float, Field(ge=5, le=8)] = 7.0
-    """Base size in points."""
-    width: Annotated[float, Field(ge=6.5, le=12)] = 7.2
-    """Width in inches; 7.2 fills the text width of a two-column journal."""
-    resolution: Annotated[int, Field(ge=72, le=1200)] = 300
-    """Dots an inch of the PNG."""
-    colours: FigureColours = FigureColours()
-
-
-class PredictionOptions(Section):
-    """Labelling new texts."""
-
-    inputs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], str] = {}
-    """Name to table (CSV or parquet with the columns document_id and text) for `results/predictions/{name}.parquet`."""
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from ipcascade.core.errors import UserError
+from ipcascade.core.options import DEFAULT, Section
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.encoder.options import EncoderOptions, TokenOptions
+from ipcascade.evaluation.options import (
+    BaselineOptions,
+    DecodingOptions,
+    EvaluationOptions,
+    HistoryOptions,
+    ThresholdOptions,
+    selection_measures,
+)
+from ipcascade.inference.options import PredictionOptions, ScoringOptions
+from ipcascade.reporting.options import FigureOptions
+from ipcascade.sources.options import SourceOptions
+from ipcascade.splits.options import SplitOptions
+from ipcascade.training.options import TrainingOptions
+
+LINE_LENGTH = 120
+HEADER = """\
+# ipcascade: production defaults, every key there is. Edit here, or give a file with some of these keys on top:
+# snakemake --configfile mine.yaml. Unknown keys are refused. Generated by `make schema` from the options.py of each
+# stage, as is the JSON schema workflow/schemas/config.schema.json.
+"""
 
 
 class Config(Section):
@@ -323,6 +50,7 @@ class Config(Section):
     encoder: EncoderOptions = EncoderOptions()
     tokens: TokenOptions = TokenOptions()
     training: TrainingOptions = TrainingOptions()
+    history: HistoryOptions = HistoryOptions()
     scoring: ScoringOptions = ScoringOptions()
     thresholds: ThresholdOptions = ThresholdOptions()
     decoding: DecodingOptions = DecodingOptions()
@@ -330,6 +58,36 @@ class Config(Section):
     baseline: BaselineOptions = BaselineOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()
+
+    @model_validator(mode="after")
+    def _fits_the_levels(self) -> "Config":
+        """What depends on the levels that are learned, so that no job queues for a typo."""
+        levels = self.corpus.levels
+        measures = selection_measures(levels)
+        if self.training.select_by is not None and self.training.select_by not in measures:
+            raise ValueError(
+                f"training.select_by: there is no measure {self.training.select_by!r} to choose an epoch by; there are "
+                f"{', '.join(measures)}"
+            )
+        mappings = (
+            ("training.loss_weights", self.training.loss_weights, TrainingOptions().loss_weights),
+            ("history.fixed", self.history.fixed, HistoryOptions().fixed),
+            ("thresholds.fixed", self.thresholds.fixed, ThresholdOptions().fixed),
+        )
+        for key, values, defaults in mappings:
+            # A name that the defaults have is not a typo, though the levels that are learned may be others.
+            strange = sorted(values.keys() - {*levels, DEFAULT, *defaults})
+            if strange:
+                raise ValueError(f"{key}: {strange[0]!r} is not a level; corpus.levels has {', '.join(levels)}")
+            missing = [level for level in levels if level not in values and DEFAULT not in values]
+            if missing:
+                raise ValueError(f"{key}: there is no value for the level {missing[0]!r}, and no {DEFAULT!r}")
+        weights = self.training.loss_weights
+        if not any(weights.get(level, weights.get(DEFAULT)) for level in levels):
+            raise ValueError("training.loss_weights: all weights are 0, so there is nothing to learn")
+        if self.thresholds.method == "reference" and len(levels) != 2:
+            raise ValueError("thresholds.method: reference is defined for two levels; choose global or per_label")
+        return self
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -345,19 +103,37 @@ def load(raw: Mapping[str, Any]) -> Config:
         raise UserError(_sentence(failure)) from None
 
 
-def section_options(config: Config, *sections: str) -> dict[str, Any]:
-    """The named sections alone, as plain data: what a rule hands to its step."""
-    everything = config.model_dump(mode="json", by_alias=True)
-    return {name: everything[name] for name in sections}
+def read(path: Path | None) -> Config:
+    """The config in a YAML file, defaults filled in; all defaults where there is no file.
 
-
-def parse_options(text: str) -> Config:
-    """The inverse of `section_options` written as JSON; sections not given stand at their defaults."""
+    Raises UserError where the file cannot be read, and as `load` does.
+    """
+    if path is None:
+        return Config()
     try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--options is not valid JSON: {error}") from None
-    return load(raw)
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: the config cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    return load(raw if raw is not None else {})
+
+
+def write(config: Config, path: Path) -> None:
+    """Write the whole config, every default filled in, as YAML that `read` reads."""
+    everything = config.model_dump(mode="json", by_alias=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(everything, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def section_options(config: Config, *sections: str) -> dict[str, Any]:
+    """Some sections, or keys of sections ("training.select_by"), as plain data: what a rule depends on."""
+    everything = config.model_dump(mode="json", by_alias=True)
+    found = {}
+    for name in sections:
+        section, _, key = name.partition(".")
+        found[name] = everything[section][key] if key else everything[section]
+    return found
 
 
 def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
@@ -370,6 +146,68 @@ def known_keys(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[st
                 yield from known_keys(inner, f"{key}.")
 
 
+def default_yaml() -> str:
+    """The text of config/config.yaml: every key with its default, and its description as a comment."""
+    return HEADER + "".join(f"\n{_yaml_of(name, field, getattr(Config(), name), 0)}" for name, field in _fields(Config))
+
+
+def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
+    return list(model.model_fields.items())
+
+
+def _yaml_of(name: str, field: Any, value: Any, depth: int) -> str:
+    indent = "  " * depth
+    description = (value.__doc__ if isinstance(value, BaseModel) else field.description) or ""
+    comment = textwrap.wrap(" ".join(description.split()), LINE_LENGTH - len(indent) - 2, break_on_hyphens=False)
+    lines = [f"{indent}# {line}" for line in comment]
+    if isinstance(value, BaseModel):
+        inner = [_yaml_of(key, sub, getattr(value, key), depth + 1) for key, sub in _fields(type(value))]
+        return "\n".join([*lines, f"{indent}{name}:", ""]) + "".join(inner)
+    plain = (
+        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=LINE_LENGTH).removesuffix("...\n").strip()
+    )
+    return "\n".join([*lines, f"{indent}{name}: {plain}"]) + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the config, so flat that simple readers show type, default and description of every key.
+
+    It has no references, no line breaks in descriptions, a `type` also where null is allowed, and the defaults of
+    single keys only (those of a section are the defaults of its keys).
+    """
+    schema = Config.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def flat(node: Any) -> Any:
+        if isinstance(node, list):
+            return [flat(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+            return flat({**target, **{key: value for key, value in node.items() if key != "$ref"}})
+        return _with_type(_plain({key: flat(value) for key, value in node.items()}))
+
+    return flat(schema)
+
+
+def _plain(node: dict[str, Any]) -> dict[str, Any]:
+    """A node of a JSON schema with its description in one line, and without the default of a section."""
+    if isinstance(node.get("description"), str):
+        node["description"] = " ".join(node["description"].split())
+    if node.get("type") == "object" and "properties" in node:
+        node.pop("default", None)
+    return node
+
+
+def _with_type(node: dict[str, Any]) -> dict[str, Any]:
+    """A node that is one of several alternatives, with all their types as its `type` too; null comes last."""
+    alternatives = [choice.get("type", []) for choice in node.get("anyOf", [])]
+    types = {kind for named in alternatives for kind in ([named] if isinstance(named, str) else named)}
+    ordered = sorted(types, key=lambda kind: (kind == "null", kind))
+    return {**node, "type": ordered if len(ordered) > 1 else ordered[0]} if ordered else node
+
+
 def _without_null_words(value: Any) -> Any:
     """`null` as None: Snakemake's --config hands nested values over as text, where numbers are read but null is not."""
     if isinstance(value, Mapping):
@@ -380,12 +218,12 @@ def _without_null_words(value: Any) -> Any:
 def _sentence(failure: ValidationError) -> str:
     errors = failure.errors()
     first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    # A union adds the tried type to the place ("literal['prior']"), which is no key.
+    # A union adds the tried type to the place ("literal['prior']"), which is not a key.
     key = ".".join(str(part) for part in first["loc"] if str(part).isidentifier())
     if first["type"] == "extra_forbidden":
         return f"config: unknown key {key!r}{_nearest(key)}"
     if first["type"] == "value_error":
-        return f"config: {key or 'the whole'}: {first['ctx']['error']}"
+        return f"config: {key + ': ' if key else ''}{first['ctx']['error']}"
     return f"config: {key} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 

@@ -1,100 +1,68 @@
-# What all chapters share: the checked config, and what makes a rule run again.
+# What the rules of all stages share: the checked config, what makes a rule run again, input functions, how jobs find
+# the package, and what Slurm needs.
 #
-# A rule gives its step only its own sections of the config, and carries a fingerprint of the step's code. So it runs
-# again when its inputs, its own options or its own code change, and for no other reason.
+# A rule has only its own options and a fingerprint of its own code as params. So it runs again when its inputs, its
+# options or its code change, and for no other reason.
 
-import dataclasses
+import functools
 import json
-import os
 import shlex
-from contextvars import ContextVar
 
 from ipcascade import config as settings
-from ipcascade.errors import UserError
-from ipcascade.fingerprint import step_fingerprint as code
-from ipcascade.slurm import hold_folder, wait_for_jobs
-from ipcascade.sources.delivery import delivery_files
-from ipcascade.sources.demo import DELIVERY_FILES
-from snakemake.jobs import Job
-from snakemake.persistence import PersistenceBase
-from snakemake_interface_executor_plugins.settings import ExecMode
+from ipcascade.core.errors import UserError
+from ipcascade.core.names import SPLITS
+from ipcascade.orchestration import checks, config_file
+from ipcascade.orchestration.fingerprint import code, code_within
+from ipcascade.orchestration.job_records import keep_true_records
+from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
+from ipcascade.orchestration.start import at_start
+from ipcascade.sources.demo import files as demo
 
-
-def refuse(sentence):
-    """Stop with one sentence: Snakemake would wrap an exception in its own words and a traceback."""
-    sys.exit(f"ipcascade: {sentence}")
-
+RUN_CONFIG = "results/run_config.yaml"
 
 try:
     CONFIG = settings.load(config)
 except UserError as error:
-    refuse(error)
+    checks.end(error)
 
 
-def alone_on_slurm():
-    """Refuse a second Snakemake that submits from this folder, and wait for the jobs that one left which was killed.
+def options(*names):
+    """Sections of the config, or keys of sections ("source.demo"), as one text: what a rule depends on."""
+    return json.dumps(settings.section_options(CONFIG, *names), sort_keys=True)
 
-    Snakemake's own locks keep two apart only where their files meet. Returns whether there were jobs to wait for.
+
+def report_line(sentence):
+    print(f"ipcascade: {sentence}", file=sys.stderr, flush=True)
+
+
+for difference in keep_true_records():
+    report_line(f"{difference}; records of failed jobs are kept as this version keeps them")
+
+
+def start_run():
+    """Keep the config file for this run; on Slurm let no other Snakemake submit jobs from this folder.
+
+    Snakemake's own locks keep two runs apart only where their files meet. And a Snakemake that was killed leaves its
+    jobs in the queue. They are not submitted a second time: once they have ended, this Snakemake starts once more where
+    it was started, since what is to be done has changed.
     """
-
-    def say(sentence):
-        print(f"ipcascade: {sentence}", file=sys.stderr, flush=True)
-
+    folder = Path.cwd()
     try:
-        hold_folder(Path.cwd(), say)
-        return wait_for_jobs(Path.cwd(), say)
+        waited = False
+        if not workflow.local_exec:
+            hold_folder(folder, report_line)
+            waited = wait_for_jobs(folder, report_line)
+        if not waited:
+            config_file.hold(CONFIG, Path(RUN_CONFIG), report_line)
     except UserError as error:
-        refuse(error)
+        checks.end(error)
+    if waited:
+        workflow.persistence.unlock()
+        os.chdir(workflow.rundir)
+        os.execv(sys.executable, sys.orig_argv)
 
 
-def keep_true_records():
-    """See to it that Snakemake's records say what outputs were made with, neither more nor less.
-
-    Snakemake (9.27) records a job that failed like one that succeeded. If the outputs of other rules are there from an
-    earlier run, the failed one is then never made again: its options are those on record, and nobody asks for its
-    outputs. Here the record of the last success stays.
-
-    And it leaves the record of a job that it submitted to the process that did so. Where that was killed, outputs would
-    stand there without one, and no change of options or code would ever make them again. Here such a job writes a record
-    itself, without reading its inputs for checksums: from its submitter it gets one with them.
-    """
-    finished, postprocess = PersistenceBase.finished, Job.postprocess
-    failed = ContextVar("failed", default=False)
-
-    async def postprocess_and_say_if_failed(job, *arguments, error=False, **more):
-        failed.set(error)
-        await postprocess(job, *arguments, error=error, **more)
-
-    async def finished_unless_failed(persistence, job):
-        if failed.get():
-            return
-        settings = workflow.workflow_settings
-        if not workflow.is_main_process:
-            workflow.workflow_settings = dataclasses.replace(settings, exec_mode=ExecMode.DEFAULT)
-            persistence.max_checksum_file_size = 0
-        try:
-            await finished(persistence, job)
-        finally:
-            workflow.workflow_settings = settings
-
-    Job.postprocess, PersistenceBase.finished = postprocess_and_say_if_failed, finished_unless_failed
-
-
-keep_true_records()
-
-
-def options(*sections):
-    """Sections of the config as the JSON text that a step takes."""
-    return json.dumps(settings.section_options(CONFIG, *sections), sort_keys=True)
-
-
-def user_path(path):
-    """A path from the config, `~` included; None stays None."""
-    return path and os.path.expanduser(path)
-
-
-# Relative where it can be, so that a moved checkout is no changed input.
-TAXONOMY = user_path(CONFIG.corpus.taxonomy) or os.path.relpath(WORKFLOW / "ipcascade/data/ipc_scheme.tsv")
+at_start(workflow, start_run)
 
 
 def in_shell(path):
@@ -102,9 +70,9 @@ def in_shell(path):
     return shlex.quote(str(path)).replace("{", "{{").replace("}", "}}")
 
 
-# Jobs find the package beside this workflow whether or not it is installed. Without a conda environment they use the
-# Python that runs Snakemake, also where its virtual environment was not activated.
-PREFIX = f"export PYTHONPATH={in_shell(WORKFLOW)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+# Jobs find the package whether or not it is installed. Without a conda environment they use the Python that runs
+# Snakemake, also where its virtual environment was not activated.
+PREFIX = f"export PYTHONPATH={in_shell(PACKAGE_FOLDER)}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 if workflow.remote_exec:
     # Only such a job ends with its rule's `runtime`.
     PREFIX += "export IPCASCADE_SUBMITTED=1; "
@@ -114,8 +82,8 @@ shell.prefix(PREFIX)
 
 
 wildcard_constraints:
-    split="train|val|test",
-    # Empty for the main run; runs and a name for a variant with the same tree below.
+    split="|".join(SPLITS),
+    # Empty for the main run; /runs/NAME for another one with the same tree below.
     run="(/runs/[A-Za-z0-9_-]+)?",
 
 
@@ -134,25 +102,33 @@ def output_stem(wildcards, output):
     return os.path.splitext(output[0])[0]
 
 
-DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else user_path(CONFIG.source.path)
+DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else checks.user_path(CONFIG.source.path or "")
 
 
-def files_of_delivery(wildcards):
+@functools.cache
+def listed_delivery():
+    """Large, and maybe on a slow disk, so it is listed once."""
     if CONFIG.source.kind == "demo":
-        return [f"{DELIVERY}/{name}" for name in DELIVERY_FILES]
-    if DELIVERY is None:
-        refuse(
-            "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
-            "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
-        )
-    try:
-        return delivery_files(Path(DELIVERY), CONFIG.corpus.text == "title_and_abstract")
-    except UserError as error:
-        refuse(error)
+        return [f"{DELIVERY}/{name}" for name in demo.DELIVERY_FILES]
+    return checks.delivery_of(CONFIG)
 
 
+@checks.ends_the_run
+def files_of_delivery(wildcards):
+    return listed_delivery()
+
+
+@checks.ends_the_run
+def label_tree(wildcards):
+    return checks.label_tree_of(CONFIG)
+
+
+@checks.ends_the_run
+def no_file_but_a_checked_encoder(wildcards):
+    checks.check_encoder(CONFIG)
+    return []
+
+
+@checks.ends_the_run
 def texts_to_label(wildcards):
-    if wildcards.name not in CONFIG.prediction.inputs:
-        known = ", ".join(CONFIG.prediction.inputs) or "none"
-        refuse(f"config: prediction.inputs names no table {wildcards.name!r} (there is: {known})")
-    return user_path(CONFIG.prediction.inputs[wildcards.name])
+    return checks.texts_of(CONFIG, wildcards.name)

@@ -1,36 +1,38 @@
-# Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one.
-# Makes: results/corpus/corpus.parquet and results/corpus/funnel.json.
+# Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one; the label tree.
+# Makes: results/corpus/corpus.parquet, which carries the label tree, and results/corpus/funnel.json.
 
 
 rule demo_delivery:
     input:
-        taxonomy=TAXONOMY,
-        # Its words and sentences, which the step reads as package data.
-        text=os.path.relpath(WORKFLOW / "ipcascade/data/demo_text.tsv"),
+        label_tree=label_tree,
+        # Its words and sentences, which the command reads as package data.
+        text=os.path.relpath(demo.TEXT),
     output:
-        expand("results/delivery/{name}", name=DELIVERY_FILES),
+        expand("results/delivery/{name}", name=demo.DELIVERY_FILES),
     log:
         "logs/demo_delivery.log",
     benchmark:
         "logs/benchmarks/demo_delivery.jsonl"
+    retries: 0
     conda:
         "../../envs/ipcascade.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
+        config=RUN_CONFIG,
         folder=output_folder,
-        options=options("seed", "source"),
+        options=options("seed", "source.demo"),
         code=code("demo_delivery"),
     shell:
-        "python -m ipcascade demo_delivery --options {params.options:q} --threads {threads} --log {log}"
-        " --taxonomy {input.taxonomy:q} --folder {params.folder}"
+        "python -m ipcascade demo_delivery --config {params.config} --threads {threads} --log {log}"
+        " --label-tree {input.label_tree:q} --folder {params.folder}"
 
 
 rule corpus:
     input:
-        files_of_delivery,
-        taxonomy=TAXONOMY,
+        delivery=files_of_delivery,
+        label_tree=label_tree,
     output:
         corpus="results/corpus/corpus.parquet",
         funnel="results/corpus/funnel.json",
@@ -38,6 +40,7 @@ rule corpus:
         "logs/corpus.log",
     benchmark:
         "logs/benchmarks/corpus.jsonl"
+    retries: 0
     conda:
         "../../envs/ipcascade.yaml"
     threads: 2
@@ -45,10 +48,11 @@ rule corpus:
         mem_mb=64000,
         runtime=240,
     params:
+        config=RUN_CONFIG,
         delivery=DELIVERY,
         options=options("seed", "corpus"),
         code=code("corpus"),
     shell:
-        "python -m ipcascade corpus --options {params.options:q} --threads {threads} --log {log}"
-        " --delivery {params.delivery:q} --taxonomy {input.taxonomy:q}"
+        "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
+        " --delivery {params.delivery:q} --label-tree {input.label_tree:q}"
         " --corpus {output.corpus} --funnel {output.funnel}"

@@ -4,7 +4,6 @@
 rule splits:
     input:
         corpus="results/corpus/corpus.parquet",
-        taxonomy=TAXONOMY,
     output:
         splits="results/splits/splits.parquet",
         audit="results/splits/audit.json",
@@ -12,14 +11,16 @@ rule splits:
         "logs/splits.log",
     benchmark:
         "logs/benchmarks/splits.jsonl"
+    retries: 0
     conda:
         "../../envs/ipcascade.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
     params:
+        config=RUN_CONFIG,
         options=options("seed", "splits"),
         code=code("splits"),
     shell:
-        "python -m ipcascade splits --options {params.options:q} --threads {threads} --log {log}"
-        " --taxonomy {input.taxonomy:q} --corpus {input.corpus} --splits {output.splits} --audit {output.audit}"
+        "python -m ipcascade splits --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {output.splits} --audit {output.audit}"

@@ -1,1 +1,1 @@
-"""Where documents come from: every source ends in the same tables."""
+"""Where documents come from."""

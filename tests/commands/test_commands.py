@@ -1,0 +1,319 @@
+"""The commands after training, end to end on small models of two and of three levels."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import f1_score
+from sklearn.svm import LinearSVC
+
+from ipcascade.cli import main
+from ipcascade.core.documents import Documents, read_scores
+from ipcascade.core.files import read_json, read_parquet, write_parquet
+from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.provenance import read_provenance
+from ipcascade.encoder.tokens import TokenCache
+from ipcascade.model.export import load_model
+from support import Files, config_file, corpus_frame, write_corpus
+
+TRAINING = {"epochs": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2}
+# Labels of the third level by their class; the documents of all other classes end at the class.
+SUBCLASSES = {"A61": "A61K", "H04": "H04L"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files of a corpus, and the folder of what was made from them."""
+
+    files: Files
+    folder: Path
+    tree: LabelTree
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def config(self, **sections: object) -> list[str]:
+        return ["--config", str(config_file(self.folder, **sections))]
+
+
+def make(files: Files, folder: Path, tree: LabelTree, **sections: object) -> Results:
+    """Model, scores, thresholds, metrics and history, made by the commands themselves."""
+    results = Results(files, folder, tree)
+    config = results.config(training=TRAINING, evaluation={"bootstrap": 50}, **sections)
+    trained = [
+        "--encoder", str(files.encoder), "--checkpoints", results.path("checkpoints"), "--model", results.path("model"),
+        "--epochs", results.path("epochs.parquet"), "--validation-scores", results.path("validation_scores.parquet"),
+    ]  # fmt: skip
+    commands = [["train", *files.arguments(), *trained]]
+    for split in ("val", "test"):
+        scored = ["--model", results.path("model"), "--split", split, "--scores", results.path(f"{split}.parquet")]
+        commands.append(["score", *files.arguments(), *scored])
+    fitted = ["--scores", results.path("val.parquet"), "--thresholds", results.path("thresholds.json")]
+    commands.append(["thresholds", *files.documents(), *fitted])
+    measured = [
+        "--split", "test", "--scores", results.path("test.parquet"), "--thresholds", results.path("thresholds.json"),
+        "--metrics", results.path("metrics/test.json"),
+    ]  # fmt: skip
+    commands.append(["metrics", *files.documents(), *measured])
+    by_epoch = ["--epochs", results.path("epochs.parquet"), "--history", results.path("history.parquet")]
+    scores = ["--validation-scores", results.path("validation_scores.parquet")]
+    commands.append(["history", *files.documents(), *by_epoch, *scores])
+    for command in commands:
+        assert main([*command, *config]) == 0, command[0]
+    return results
+
+
+@pytest.fixture(scope="module")
+def two_levels(files, tmp_path_factory, tree) -> Results:
+    return make(files, tmp_path_factory.mktemp("two"), tree)
+
+
+@pytest.fixture(scope="module")
+def three_levels(files, tmp_path_factory) -> Results:
+    """The same documents with subclasses of some classes."""
+    folder, tree = tmp_path_factory.mktemp("three"), LabelTree.read(IPC)
+    corpus = corpus_frame(200)
+    lists = [[SUBCLASSES[code] for code in codes if code in SUBCLASSES] for codes in corpus["class"]]
+    corpus = corpus.with_columns(subclass=pl.Series(lists, dtype=pl.List(pl.String)))
+    write_corpus(folder / "corpus.parquet", corpus, tree)
+    deep = Files(folder / "corpus.parquet", files.splits, files.tokens, files.encoder)
+    return make(deep, folder, tree, corpus={"levels": list(tree.levels)})
+
+
+@pytest.fixture(params=["two_levels", "three_levels"])
+def results(request) -> Results:
+    return request.getfixturevalue(request.param)
+
+
+def documents_of(results: Results) -> Documents:
+    return Documents.read(results.files.corpus, results.files.splits)
+
+
+def test_scores_are_the_models_probabilities_in_corpus_order(results):
+    ids, scores = read_scores(results.folder / "test.parquet", results.tree)
+    documents = documents_of(results)
+    assert ids == [documents.ids[position] for position in documents.positions("test")]
+    model, tree, _ = load_model(results.folder / "model", "padded")
+    assert tree == results.tree
+    cache = TokenCache.open(results.files.tokens)
+    for row in (0, 17, 39):
+        position = documents.ids.index(ids[row])
+        tokens = cache.ids[cache.offsets[position] : cache.offsets[position + 1]].astype(np.int64)
+        alone = torch.cat(model(torch.tensor(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool)), dim=1)
+        # bf16, where the processor has it, keeps 8 bits of a logit
+        assert scores[row] == pytest.approx(torch.sigmoid(alone)[0].detach().numpy(), abs=0.02)
+
+
+def test_metrics_agree_with_scikit_learn_on_the_written_files(results):
+    """Where no parent is masked: each label that is predicted has its ancestors predicted too."""
+    tree, documents = results.tree, documents_of(results)
+    scores = documents.scores_of("test", results.folder / "test.parquet").astype(np.float64)
+    truth = documents.truth[documents.positions("test")]
+    thresholds = read_json(results.folder / "thresholds.json")["thresholds"]
+    metrics = read_json(results.folder / "metrics/test.json")
+    assert metrics["levels"] == list(tree.levels)
+    assert set(metrics["measures"]) >= {"documents", "hierarchical", "reference", *tree.levels}
+    above = scores > np.array([thresholds[code] for code in tree.labels])
+    top = tree.columns["section"]
+    expected = f1_score(truth[:, top], above[:, top], average="micro")
+    assert metrics["measures"]["section"]["f1_micro"] == pytest.approx(expected)
+    assert metrics["documents"] == 40 and metrics["split"] == "test"
+    low, high = metrics["confidence_intervals"]["section.f1_micro"]
+    assert low <= expected <= high
+    assert [row["code"] for row in metrics["per_label"]] == list(tree.labels)
+    assert [row["threshold"] for row in metrics["per_label"]] == [thresholds[code] for code in tree.labels]
+
+
+def test_metrics_of_lower_levels_are_those_of_the_masked_decisions(results):
+    """Masks by hand: below predicted parents only; all labels of a level where no label above is predicted."""
+    tree, documents = results.tree, documents_of(results)
+    scores = documents.scores_of("test", results.folder / "test.parquet").astype(np.float64)
+    truth = documents.truth[documents.positions("test")]
+    thresholds = read_json(results.folder / "thresholds.json")["thresholds"]
+    metrics = read_json(results.folder / "metrics/test.json")
+    above = scores > np.array([thresholds[code] for code in tree.labels])
+    predicted = above.copy()
+    for upper, lower in zip(tree.levels, tree.levels[1:], strict=False):
+        for row in range(len(predicted)):
+            open_parents = predicted[row, tree.columns[upper]].any()
+            for column in range(*tree.columns[lower].indices(len(tree.labels))):
+                if open_parents and not predicted[row, tree.parents[column]]:
+                    predicted[row, column] = False
+        columns = tree.columns[lower]
+        expected = f1_score(truth[:, columns], predicted[:, columns], average="micro", zero_division=0)
+        assert metrics["measures"][lower]["f1_micro"] == pytest.approx(expected), lower
+
+
+def test_history_has_the_facts_of_training_then_the_measures_then_the_choice(results):
+    history = read_parquet(results.folder / "history.parquet")
+    epochs = read_parquet(results.folder / "epochs.parquet")
+    assert history.columns[: len(epochs.columns) - 1] == epochs.columns[:-1]
+    assert history.columns[-1] == epochs.columns[-1] == "selected"
+    assert history.select(epochs.columns).equals(epochs)
+    for level in results.tree.levels:
+        assert {f"fixed.{level}.f1_micro", f"global.{level}.f1_micro", f"{level}.average_precision_micro"} <= set(
+            history.columns
+        )
+    best = history[f"global.{results.tree.levels[-1]}.f1_micro"].arg_max()
+    assert history["selected"].to_list() == [row == best for row in range(len(history))]
+
+
+def test_results_have_provenance_beside_them(results):
+    for name in ("val.parquet", "thresholds.json", "metrics/test.json", "history.parquet", "model"):
+        facts = read_provenance(results.folder / name)
+        assert facts["inputs"] and facts["options"], name
+
+
+def test_scores_of_another_split_are_refused(two_levels, tmp_path, capsys):
+    arguments = ["thresholds", *two_levels.files.documents(), "--scores", two_levels.path("test.parquet")]
+    assert main([*arguments, "--thresholds", str(tmp_path / "t.json")]) == 1
+    assert "is not of the split 'val'" in capsys.readouterr().err
+    arguments = [
+        "metrics",
+        *two_levels.files.documents(),
+        "--split",
+        "test",
+        "--scores",
+        two_levels.path("val.parquet"),
+    ]
+    thresholds = ["--thresholds", two_levels.path("thresholds.json")]
+    assert main([*arguments, *thresholds, "--metrics", str(tmp_path / "m.json")]) == 1
+    assert "is not of the split 'test'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_of_the_validation_scores_is_refused(two_levels, tmp_path, capsys):
+    part = read_parquet(two_levels.folder / "val.parquet").head(7)
+    write_parquet(tmp_path / "part.parquet", part)
+    arguments = ["thresholds", *two_levels.files.documents(), "--scores", str(tmp_path / "part.parquet")]
+    assert main([*arguments, "--thresholds", str(tmp_path / "t.json")]) == 1
+    assert "lacks 13 of its documents" in capsys.readouterr().err
+
+
+def predict_arguments(results: Results, texts: Path, predictions: Path) -> list[str]:
+    return [
+        "predict", "--model", results.path("model"), "--thresholds", results.path("thresholds.json"),
+        "--texts", str(texts), "--predictions", str(predictions),
+    ]  # fmt: skip
+
+
+def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
+    tree = results.tree
+    ids, scores = read_scores(results.folder / "test.parquet", tree)
+    texts = read_parquet(results.files.corpus, ["document_id", "text"]).filter(pl.col("document_id").is_in(ids))
+    texts.write_csv(tmp_path / "new.csv")
+    assert main(predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")) == 0
+    found = pl.read_parquet(tmp_path / "p.parquet")
+    assert found.columns == ["document_id", *tree.levels, *tree.labels], "one list column per level, named after it"
+    assert found["document_id"].to_list() == ids
+    assert np.array_equal(found.select(tree.labels).to_numpy(), scores)
+    thresholds = read_json(results.folder / "thresholds.json")["thresholds"]
+    labelled = 0
+    for row, lists in zip(scores, found.select(tree.levels).iter_rows(), strict=True):
+        top = {code for code, p in zip(tree.codes(tree.levels[0]), row, strict=False) if p > thresholds[code]}
+        below = {code for codes in lists[1:] for code in codes}
+        above = {tree.labels[column] for code in below for column in tree.ancestors(tree.index[code])}
+        assert set().union(*lists) == top | below | above, "a label brings its ancestors along"
+        labelled += len(below)
+    assert labelled, "there is something to compare"
+
+
+def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")
+    arguments[4] = two_levels.path("metrics/test.json")
+    assert main(arguments) == 1
+    assert "test.json has no fitted thresholds: it lacks 'facts'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("new.csv", "id,text\n1,a\n", "lacks the column 'document_id'; it has id, text"),
+        ("new.csv", "document_id,text\n1,a\n1,b\n", "the document_id '1' is there more than once"),
+        ("new.csv", "document_id,text\n1,a\n2,\n", "row 2: text is missing"),
+        ("new.csv", "document_id,text\n", "has no rows"),
+        ("new.txt", "1", "new texts come as .csv or .parquet"),
+    ],
+)
+def test_bad_new_texts_are_one_sentence(two_levels, tmp_path, capsys, name, content, sentence):
+    (tmp_path / name).write_text(content)
+    assert main(predict_arguments(two_levels, tmp_path / name, tmp_path / "p")) == 1
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+
+
+def test_corpus_and_splits_of_other_documents_are_refused(files, tmp_path, capsys):
+    write_parquet(tmp_path / "splits.parquet", read_parquet(files.splits).head(10))
+    arguments = ["--corpus", str(files.corpus), "--splits", str(tmp_path / "splits.parquet")]
+    assert main(["fit_baseline", *arguments, "--val", str(tmp_path / "v"), "--test", str(tmp_path / "t")]) == 1
+    assert "was made from other documents than" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["code", "parent"])
+def test_a_model_of_another_label_tree_is_refused(two_levels, tmp_path, capsys, what):
+    """Another code, or the same codes with another parent."""
+    shutil.copytree(two_levels.folder / "model", tmp_path / "model")
+    labels = json.loads((tmp_path / "model/labels.json").read_text())
+    of_class = next(label for label in labels["label_tree"]["labels"] if label["code"] == "A01")
+    of_class[what] = {"code": "A98", "parent": "B"}[what]
+    (tmp_path / "model/labels.json").write_text(json.dumps(labels))
+    arguments = ["score", *two_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s")]
+    assert main([*arguments, "--model", str(tmp_path / "model")]) == 1
+    assert "was trained on another label tree" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_model_of_two_levels_does_not_score_a_corpus_of_three(two_levels, three_levels, tmp_path, capsys):
+    arguments = ["score", *three_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s")]
+    assert main([*arguments, "--model", two_levels.path("model")]) == 1
+    assert "was trained on another label tree" in capsys.readouterr().err
+
+
+@pytest.fixture
+def baseline(results, tmp_path) -> tuple[Results, Path]:
+    arguments = ["--val", str(tmp_path / "val.parquet"), "--test", str(tmp_path / "test.parquet")]
+    assert main(["fit_baseline", *results.files.documents(), *arguments]) == 0
+    return results, tmp_path
+
+
+def test_baseline_is_a_linear_svm_per_label(baseline):
+    results, folder = baseline
+    tree, documents = results.tree, documents_of(results)
+    texts = np.array(read_parquet(results.files.corpus, ["text"])["text"].to_list())
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    features = vectorizer.fit_transform(texts[documents.positions("train")])
+    column = tree.index["F02"]
+    machine = LinearSVC(random_state=0).fit(features, documents.truth[documents.positions("train"), column])
+    decisions = machine.decision_function(vectorizer.transform(texts[documents.positions("test")]))
+    scores = documents.scores_of("test", folder / "test.parquet")
+    order = np.argsort(decisions)
+    assert (np.diff(scores[order, column]) >= -1e-4).all(), "Platt's scaling keeps the ranking"
+    assert not scores[:, tree.index["D21"]].any(), "a label that no training document has gets probability 0"
+    truth = documents.truth[documents.positions("test"), column]
+    assert scores[truth, column].mean() > 0.5 > scores[~truth, column].mean()
+
+
+def test_baseline_goes_through_the_same_thresholds_and_metrics(baseline):
+    results, folder = baseline
+    documents = results.files.documents()
+    thresholds = ["--thresholds", str(folder / "thresholds.json")]
+    assert main(["thresholds", *documents, "--scores", str(folder / "val.parquet"), *thresholds]) == 0
+    measured = ["--split", "test", "--scores", str(folder / "test.parquet"), "--metrics", str(folder / "m.json")]
+    assert main(["metrics", *documents, *measured, *thresholds, *results.config(evaluation={"bootstrap": 0})]) == 0
+    measures = read_json(folder / "m.json")["measures"]
+    assert all(measures[level]["f1_micro"] > 0.5 for level in results.tree.levels)
+
+
+def test_summary_reads_what_metrics_writes(results, capsys):
+    assert main(["summary", "--results", str(results.folder)]) == 0
+    lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.strip()]
+    measures = read_json(results.folder / "metrics/test.json")["measures"]
+    for level in results.tree.levels:
+        assert [level.capitalize(), f"{measures[level]['f1_micro']:.4f}"] in lines

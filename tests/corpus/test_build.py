@@ -1,0 +1,462 @@
+import copy
+import csv
+import itertools
+import unicodedata
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from deliveries import HEADERS, abstract, application, csv_bytes, symbol, title, write_delivery
+from ipcascade.core.errors import UserError
+from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.corpus.build import build
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.sources.patstat.tables import Delivery
+from support import REPOSITORY
+
+PATENTS_US = REPOSITORY / "../shared/patents_us"
+WHOLE_TREE = LabelTree.read(IPC)
+TREE = WHOLE_TREE.select(["section", "class"])
+# Labels end at every level: G has no classes, C07 and A61 no subclasses.
+UNEVEN_TREE = LabelTree.from_json(
+    {
+        "levels": ["section", "class", "subclass"],
+        "labels": [
+            {"code": code, "parent": parent, "level": level, "title": code}
+            for level, codes in (
+                ("section", [("H", None), ("G", None), ("C", None), ("A", None)]),
+                ("class", [("H04", "H"), ("C07", "C"), ("A61", "A"), ("A01", "A")]),
+                ("subclass", [("H04W", "H04"), ("A01C", "A01"), ("A01B", "A01")]),
+            )
+            for code, parent in codes
+        ],
+    }
+)
+LONG = "one two three four five six seven eight nine ten"
+EVERYTHING = CorpusOptions(documents=None)
+
+
+def make(folder, tables, options=EVERYTHING, seed=1, tree=TREE, **layout):
+    write_delivery(folder, {"tls202": [], **tables}, **layout)
+    delivery = Delivery.open(folder, titles=options.text == "title_and_abstract")
+    return build(delivery, tree, options, seed)
+
+
+def small(**changes):
+    """Three applications with a text and a label each."""
+    ids = (1, 2, 3)
+    tables = {
+        "tls201": [application(i) for i in ids],
+        "tls203": [abstract(i, f"{LONG} {i}") for i in ids],
+        "tls209": [symbol(i, code) for i, code in zip(ids, ("A01B  33/00", "C07D   1/00", "H04L   9/00"), strict=True)],
+    }
+    return tables | changes
+
+
+def random_tables(seed, applications=400):
+    """A delivery in which every filter, family rule and duplicate rule has something to do."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values):
+        return values[int(rng.integers(len(values)))]
+
+    ids = [0, *rng.choice(np.arange(1, 5000), applications, replace=False).tolist(), 900_000_001, 950_000_000]
+    codes = [
+        "A01B  33/00",
+        "A61K",
+        "C07D 101/00",
+        "G06F   9/00",
+        "G06N   3/08",
+        "H04L",
+        "H04W  4/00",
+        "H99Z",
+        "A02B   1/00",
+        "Z99",
+        "A01",
+        "A",
+        "F24J   2/00",
+    ]
+    texts = [f"{LONG} {number}" for number in range(applications // 2)]
+    tables = {"tls201": [], "tls202": [], "tls203": [], "tls209": []}
+    for i in ids:
+        known = rng.random() < 0.9
+        year = int(rng.integers(1990, 2020))
+        tables["tls201"].append(
+            application(
+                i,
+                appln_auth=pick("EP", "US", "WO", "DE", "JP", "CN"),
+                appln_kind=pick("A ", "A ", "A ", "W ", "D ", "D2", "Q "),
+                ipr_type=pick("PI", "PI", "PI", "PI", "UM", "DP"),
+                appln_filing_year=year if known else 9999,
+                appln_filing_date=f"{year}-{pick('01', '06')}-{pick('01', '15')}" if known else "9999-12-31",
+                docdb_family_id=int(rng.integers(1, applications // 2)) if rng.random() < 0.9 else 0,
+            )
+        )
+        if rng.random() < 0.9:
+            text = pick(*texts) if rng.random() < 0.9 else pick("", "too short")
+            text = pick(text, text.upper(), text.replace(" ", ", "), text.replace("five", "ﬁve"), f" {text} ")
+            tables["tls203"].append(abstract(i, text, pick("en", "en", "de")))
+        if rng.random() < 0.8:
+            tables["tls202"].append(title(i, f"Title of {i}", pick("en", "en", "de")))
+        for code in rng.permutation(codes)[: rng.integers(0, 4)].tolist():
+            tables["tls209"].append(symbol(i, code, pick("I", "I", "N", " ")))
+    return tables
+
+
+def leaf_of(symbol, tree):
+    """The longest code that the symbol begins with, if no label is below it."""
+    longest = max((code for code in tree.labels if symbol.startswith(code)), key=len, default=None)
+    return None if longest is None or tree.index[longest] in tree.parents else longest
+
+
+def brute_force(tables, options, tree=TREE):
+    """Corpus and `left` of every step, by Python's csv module and sets, one rule after the other."""
+    rows = {}
+    for table, content in tables.items():
+        lines = csv_bytes(HEADERS[table], content).decode().splitlines(keepends=True)
+        rows[table] = list(csv.DictReader(lines))
+    for row in itertools.chain(*rows.values()):
+        for name, value in row.items():
+            row[name] = value.rstrip() if name == "ipc_class_symbol" else value.strip()
+
+    left = [len(rows["tls201"])]
+    kept = {int(row["appln_id"]): row for row in rows["tls201"]}
+    year = {i: int(row["appln_filing_year"]) for i, row in kept.items()}
+    rules = [
+        lambda i, row: 0 < i <= 900_000_000 and row["appln_kind"] not in ("D", "Q", "D2"),
+        lambda i, row: row["ipr_type"] in options.ipr_types,
+        lambda i, row: options.kinds is None or row["appln_kind"] in options.kinds,
+        lambda i, row: options.offices is None or row["appln_auth"] in options.offices,
+        lambda i, row: options.first_year is None or (year[i] != 9999 and year[i] >= options.first_year),
+        lambda i, row: options.last_year is None or (year[i] != 9999 and year[i] <= options.last_year),
+    ]
+    for rule in rules:
+        kept = {i: row for i, row in kept.items() if rule(i, row)}
+        left.append(len(kept))
+
+    labels = {}
+    for row in rows["tls209"]:
+        i, column = int(row["appln_id"]), tree.index.get(leaf_of(row["ipc_class_symbol"], tree), -1)
+        if i in kept and column >= 0 and (options.ipc_values is None or row["ipc_value"] in options.ipc_values):
+            while column >= 0:
+                labels.setdefault(i, set()).add(column)
+                column = tree.parents[column]
+    candidates = {i for i in kept if i in labels}
+    left.append(len(candidates))
+    texts = {int(row["appln_id"]): row for row in rows["tls203"]}
+    candidates = {i for i in candidates if i in texts and texts[i]["appln_abstract"]}
+    left.append(len(candidates))
+    candidates = {i for i in candidates if texts[i]["appln_abstract_lg"] == options.language}
+    left.append(len(candidates))
+    candidates = {i for i in candidates if len(texts[i]["appln_abstract"].split()) >= options.minimum_words}
+    left.append(len(candidates))
+
+    def family(i):
+        docdb = int(kept[i]["docdb_family_id"])
+        return docdb if docdb else -i
+
+    def preference(i):
+        office = kept[i]["appln_auth"]
+        known = options.office_preference
+        return (known.index(office) if office in known else len(known), kept[i]["appln_filing_date"], i)
+
+    def plain(text):
+        return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
+
+    families = {}
+    for i in candidates:
+        families.setdefault(family(i), []).append(i)
+    left.append(len(families))
+
+    group = {name: name for name in families}
+    by_text = {}
+    for i in candidates:
+        by_text.setdefault(plain(texts[i]["appln_abstract"]), set()).add(family(i))
+    for _ in families:  # as often as the longest chain can be
+        for together in by_text.values():
+            smallest = min(group[name] for name in together)
+            group.update(dict.fromkeys(together, smallest))
+
+    titles = {int(row["appln_id"]): row["appln_title"] for row in rows["tls202"] if row["appln_title_lg"] == "en"}
+    corpus = []
+    for name, members in families.items():
+        i = min(members, key=preference)
+        if options.family_labels == "union":
+            found = set().union(*(labels.get(other, set()) for other in kept if family(other) == name))
+        else:
+            found = labels[i]
+        text = texts[i]["appln_abstract"]
+        words = len(text.split())
+        if options.text == "title_and_abstract" and i in titles:
+            text = f"{titles[i]}. {text}"
+        corpus.append(
+            {
+                "document_id": str(i),
+                "family_id": str(name) if name > 0 else f"appln-{-name}",
+                "group_id": str(group[name]) if group[name] > 0 else f"appln-{-group[name]}",
+                "office": kept[i]["appln_auth"],
+                "kind": kept[i]["appln_kind"],
+                "filing_year": None if year[i] == 9999 else year[i],
+                "words": words,
+                "text": text,
+                **{
+                    level: [tree.labels[column] for column in sorted(found) if tree.level_of(column) == level]
+                    for level in tree.levels
+                },
+            }
+        )
+    return sorted(corpus, key=lambda row: int(row["document_id"])), [*left, len(corpus)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"family_labels": "representative", "text": "title_and_abstract"},
+        {"ipr_types": ["PI", "UM"], "kinds": ["A"], "first_year": 1995, "last_year": 2015, "ipc_values": ["I"]},
+        {"offices": ["JP", "US", "EP", "CN"], "office_preference": ["JP"], "language": "de", "minimum_words": 11},
+        {"office_preference": [], "minimum_words": 1, "ipc_values": ["N"]},
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_agrees_with_brute_force(tmp_path, changes, seed):
+    options = CorpusOptions(documents=None, **changes)
+    tables = random_tables(seed)
+    corpus, funnel = make(tmp_path, tables, options, parts=2)
+    expected, left = brute_force(tables, options)
+    assert corpus.to_dicts() == expected
+    assert [step["left"] for step in funnel["steps"]] == left
+    assert len(expected) > 5
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        WHOLE_TREE,
+        UNEVEN_TREE,
+        *(WHOLE_TREE.select(levels) for levels in (["section"], ["class"], ["subclass"], ["section", "subclass"])),
+        UNEVEN_TREE.select(["class", "subclass"]),
+    ],
+    ids=lambda tree: f"{'-'.join(tree.levels)}-{len(tree.labels)}",
+)
+@pytest.mark.parametrize("family_labels", ["union", "representative"])
+def test_agrees_with_brute_force_for_trees_of_any_depth(tmp_path, tree, family_labels):
+    options = CorpusOptions(documents=None, family_labels=family_labels)
+    tables = random_tables(4)
+    corpus, funnel = make(tmp_path, tables, options, tree=tree)
+    expected, left = brute_force(tables, options, tree)
+    assert corpus.to_dicts() == expected
+    assert [step["left"] for step in funnel["steps"]] == left
+    assert len(expected) > 5
+    for level in tree.levels:
+        codes = [code for row in expected for code in row[level]]
+        assert funnel["labels"][level] == {
+            "present": len(set(codes)), "mean_per_document": len(codes) / len(expected),
+        }  # fmt: skip
+
+
+def test_labels_that_end_early_leave_the_lists_below_empty(tmp_path):
+    tables = small(tls209=[symbol(1, "G06F   9/00"), symbol(2, "C07D   1/00"), symbol(3, "A01B  33/00")])
+    corpus, _ = make(tmp_path, tables, tree=UNEVEN_TREE)
+    assert corpus.select("section", "class", "subclass").rows() == [
+        (["G"], [], []), (["C"], ["C07"], []), (["A"], ["A01"], ["A01B"]),
+    ]  # fmt: skip
+    assert str(corpus.schema["subclass"]) == "List(String)"
+
+
+def test_obsolete_codes_are_counted_and_named(tmp_path):
+    """The class of F24J is in force, F24J is not; a symbol without a subclass leads to none either."""
+    symbols = [symbol(1, f"F24J   2/{number:02}") for number in range(3)] + [symbol(2, "C13F   1/00"), symbol(3, "A01")]
+    tables = small(tls209=[*small()["tls209"], *symbols])
+    _, funnel = make(tmp_path / "three", tables, tree=WHOLE_TREE)
+    assert funnel["symbols"]["dropped_outside_label_tree"] == 5
+    assert funnel["symbols"]["most_frequent_dropped_codes"] == [
+        {"code": "F24J", "symbols": 3}, {"code": "A01", "symbols": 1}, {"code": "C13F", "symbols": 1},
+    ]  # fmt: skip
+    _, funnel = make(tmp_path / "two", tables)
+    assert funnel["symbols"]["dropped_outside_label_tree"] == 0
+
+
+def test_schema_of_the_corpus(tmp_path):
+    corpus, _ = make(tmp_path, small())
+    assert {name: str(dtype) for name, dtype in corpus.schema.items()} == {
+        "document_id": "String", "family_id": "String", "group_id": "String", "office": "String", "kind": "String",
+        "filing_year": "Int16", "words": "Int32", "text": "String", "section": "List(String)",
+        "class": "List(String)",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("documents", [None, 40])
+def test_order_of_rows_parts_and_layout_does_not_matter(tmp_path, documents):
+    options = CorpusOptions(documents=documents, text="title_and_abstract")
+    tables = random_tables(5)
+    corpus, funnel = make(tmp_path / "a", tables, options)
+    for number, (layout, parts) in enumerate((("nested", 3), ("flat", 2), ("plain", 5))):
+        again, facts = make(tmp_path / layout, tables, options, layout=layout, parts=parts, shuffle=number)
+        assert_frame_equal(corpus, again)
+        assert funnel == facts
+
+
+def test_a_smaller_sample_is_a_subset_of_a_larger_one(tmp_path):
+    delivery = Delivery.open(write_delivery(tmp_path, random_tables(3)))
+    everything, _ = build(delivery, TREE, EVERYTHING, 7)
+    larger = everything
+    for size in (everything.height + 5, 90, 30, 29, 1):
+        sample, funnel = build(delivery, TREE, CorpusOptions(documents=size), 7)
+        assert sample.height == min(size, everything.height) == funnel["steps"][-1]["left"]
+        assert_frame_equal(sample, larger.filter(pl.col("document_id").is_in(sample["document_id"].to_list())))
+        larger = sample
+
+
+def test_samples_differ_by_seed_and_spread_evenly(tmp_path):
+    ids = range(1, 1001)
+    tables = {
+        "tls201": [application(i) for i in ids],
+        "tls203": [abstract(i, f"{LONG} {i}") for i in ids],
+        "tls209": [symbol(i, "A01B") for i in ids],
+    }
+    delivery = Delivery.open(write_delivery(tmp_path, tables))
+    drawn = [
+        set(build(delivery, TREE, CorpusOptions(documents=300), seed)[0]["document_id"].to_list()) for seed in range(6)
+    ]
+    assert len(set(map(frozenset, drawn))) == 6
+    for first, second in itertools.combinations(drawn, 2):
+        assert 50 < len(first & second) < 130  # 90 expected of independent samples, standard deviation 6.6
+    for sample in drawn:
+        assert 90 < sum(int(i) <= 500 for i in sample) < 210
+
+
+def test_funnel_adds_up_and_says_what_was_dropped(tmp_path):
+    tables = random_tables(8)
+    corpus, funnel = make(tmp_path, tables, CorpusOptions(documents=50))
+    steps = funnel["steps"]
+    for before, step in itertools.pairwise(steps):
+        assert step["left"] == before["left"] - step["removed"]
+        assert step["removed"] >= 0
+    assert steps[0] == {
+        "step": "tls201_appln", "key": None, "removed": 0, "left": len(tables["tls201"]), "unit": "applications",
+    }  # fmt: skip
+    assert steps[-1]["unit"] == "documents"
+    symbols = funnel["symbols"]
+    assert symbols["read"] == len(tables["tls209"])
+    dropped = ("of_other_applications", "dropped_by_ipc_value", "dropped_outside_label_tree")
+    assert symbols["kept"] == symbols["read"] - sum(symbols[name] for name in dropped)
+    codes = symbols["most_frequent_dropped_codes"]
+    assert {entry["code"] for entry in codes} == {"A", "A02", "Z99"}
+    assert sum(entry["symbols"] for entry in codes) == symbols["dropped_outside_label_tree"]
+    assert codes == sorted(codes, key=lambda entry: -entry["symbols"])
+    assert funnel["tables"] == {
+        name: {"rows": len(tables[name]), "row_count": len(tables[name]), "checked": True}
+        for name in ("tls201", "tls203", "tls209")
+    }
+    classes = [code for codes in corpus["class"] for code in codes]
+    assert funnel["labels"]["class"] == {"present": len(set(classes)), "mean_per_document": len(classes) / 50}
+    sizes = corpus["group_id"].value_counts()["count"]
+    assert funnel["groups"] == {
+        "groups": len(sizes),
+        "of_several_documents": (sizes > 1).sum(),
+        "documents_in_them": sizes.filter(sizes > 1).sum(),
+        "largest": sizes.max(),
+    }
+
+
+def test_only_the_ten_most_frequent_dropped_codes_are_named(tmp_path):
+    codes = [f"Z{number:02}" for number in range(12)]
+    symbols = [symbol(1, f"{code}B   {place}/00") for number, code in enumerate(codes) for place in range(number + 1)]
+    _, funnel = make(tmp_path, small(tls209=[*small()["tls209"], *symbols]))
+    assert funnel["symbols"]["most_frequent_dropped_codes"] == [
+        {"code": codes[number], "symbols": number + 1} for number in range(11, 1, -1)
+    ]
+    assert funnel["symbols"]["distinct_dropped_codes"] == 12
+
+
+def test_tables_without_a_row_count_are_marked_unchecked(tmp_path):
+    _, funnel = make(tmp_path, small(), counts=None)
+    assert funnel["tables"]["tls201"] == {"rows": 3, "row_count": None, "checked": False}
+
+
+def test_text_survives_quotes_commas_and_line_breaks(tmp_path):
+    text = 'a "first" word, and\r\na second; ' + LONG
+    corpus, _ = make(tmp_path, small(tls203=[abstract(1, f"  {text}\r\n")]))
+    assert corpus["text"].to_list() == [text]
+
+
+def test_families_connected_through_chains_of_texts_are_one_group(tmp_path):
+    """Family 30 shares a text with 20, whose other member shares another with 10."""
+    ids = (1, 2, 3, 4, 5)
+    texts = (LONG + " x", LONG + " y", LONG.upper() + " Y.", LONG + " x", LONG + " z")
+    tables = {
+        "tls201": [application(i, docdb_family_id=f) for i, f in zip(ids, (30, 20, 10, 20, 5), strict=True)],
+        "tls203": [abstract(i, text) for i, text in zip(ids, texts, strict=True)],
+        "tls209": [symbol(i, "A01B") for i in ids],
+    }
+    corpus, _ = make(tmp_path, tables)
+    assert dict(zip(corpus["family_id"], corpus["group_id"], strict=True)) == {
+        "30": "10", "20": "10", "10": "10", "5": "5",
+    }  # fmt: skip
+
+
+def test_another_tree_decides_what_is_kept(tmp_path):
+    tree = LabelTree(("top", "below"), (2, 2), ("H", "A", "H04", "A01"), (-1, -1, 0, 1), ("h", "a", "h4", "a1"))
+    tables = small(tls209=[*small()["tls209"], symbol(3, "A01B")])
+    corpus, funnel = build(Delivery.open(write_delivery(tmp_path, tables)), tree, EVERYTHING, 1)
+    assert corpus.select("document_id", "top", "below").rows() == [
+        ("1", ["A"], ["A01"]), ("3", ["H", "A"], ["H04", "A01"]),
+    ]  # fmt: skip
+    assert funnel["symbols"]["dropped_outside_label_tree"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "names"),
+    [
+        ({"ipr_types": ["UM"]}, {}, ["'kind of right'", "corpus.ipr_types", "'UM'", "last 3 applications"]),
+        ({"kinds": ["W"]}, {}, ["corpus.kinds"]),
+        ({"offices": ["US"]}, {}, ["corpus.offices"]),
+        ({"first_year": 2002}, {}, ["corpus.first_year (now 2002)"]),
+        ({"last_year": 2000}, {}, ["corpus.last_year"]),
+        ({"ipc_values": ["N"]}, {}, ["corpus.ipc_values"]),
+        ({"language": "fr"}, {}, ["corpus.language (now 'fr')"]),
+        ({"minimum_words": 12}, {}, ["corpus.minimum_words (now 12)"]),
+        ({}, {"tls201": [application(i, appln_kind="D ") for i in (1, 2, 3)]}, ["'no dummy application'"]),
+        ({}, {"tls209": [symbol(1, "Z99")]}, ["'IPC symbol in the label tree'", "corpus.label_tree"]),
+        ({}, {"tls209": []}, ["'IPC symbol in the label tree'"]),
+        ({}, {"tls203": [abstract(9, LONG)]}, ["'abstract'"]),
+        ({}, {"tls203": []}, ["'abstract'"]),
+        ({}, {"tls201": []}, ["tls201_appln", "no rows"]),
+    ],
+)
+def test_the_step_that_empties_the_corpus_is_named(tmp_path, options, changes, names):
+    with pytest.raises(UserError) as error:
+        make(tmp_path, small(**changes), CorpusOptions(**options))
+    for name in names:
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize("table", ["tls201", "tls202", "tls203"])
+def test_a_row_twice_is_refused(tmp_path, table):
+    tables = {"tls202": [title(1, "Title")], **small()}
+    tables = tables | {table: [*tables[table], copy.deepcopy(tables[table][0])]}
+    with pytest.raises(UserError, match=f"{table} has appln_id 1 more than once"):
+        make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
+
+
+@pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
+def test_real_patents():
+    delivery = Delivery.open(PATENTS_US)
+    corpus, funnel = build(delivery, TREE, CorpusOptions(documents=1000), 42)
+    assert corpus.height == 1000
+    assert funnel["steps"][0]["left"] == 9418
+    assert funnel["symbols"]["read"] == 36466
+    assert funnel["symbols"]["dropped_outside_label_tree"] < 20
+    assert corpus["family_id"].n_unique() == 1000
+    assert funnel["labels"]["section"]["present"] == 8
+
+
+@pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
+def test_real_patents_down_to_subclasses():
+    _, funnel = build(Delivery.open(PATENTS_US), WHOLE_TREE, CorpusOptions(documents=None), 42)
+    assert funnel["labels"]["subclass"]["present"] == 560
+    assert funnel["symbols"]["dropped_outside_label_tree"] == 60
+    assert {"code": "F24J", "symbols": 5} in funnel["symbols"]["most_frequent_dropped_codes"]

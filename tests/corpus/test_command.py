@@ -1,0 +1,79 @@
+"""The commands `demo_delivery` and `corpus`: the files that they write, and which label tree they take."""
+
+import pytest
+
+from deliveries import abstract, application, symbol, write_delivery
+from ipcascade.cli import main
+from ipcascade.core.documents import read_tree
+from ipcascade.core.files import file_checksum, read_facts, read_json, read_parquet
+from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.provenance import read_provenance
+from ipcascade.sources.demo.files import DELIVERY_FILES
+from support import config_file
+
+THREE_LEVELS = {"levels": ["section", "class", "subclass"]}
+OTHER_TREE = "code\tparent\tlevel\ttitle\nA\t\tsection\tone\nA01\tA\tclass\ttwo\n"
+
+
+def make(folder, *arguments, **corpus):
+    """Run `corpus` on two applications; its exit code."""
+    tables = {
+        "tls201": [application(1), application(2)],
+        "tls202": [],
+        "tls203": [abstract(i, f"one two three four five six seven eight nine {i}") for i in (1, 2)],
+        "tls209": [symbol(1, "A01B  33/00"), symbol(2, "H04L   9/00")],
+    }
+    delivery = write_delivery(folder / "delivery", tables)
+    files = ["--delivery", delivery, "--corpus", folder / "corpus.parquet", "--funnel", folder / "funnel.json"]
+    config = config_file(folder, corpus=corpus)
+    return main([str(word) for word in ["corpus", *files, "--config", config, *arguments]])
+
+
+def test_the_corpus_carries_its_tree_and_how_its_texts_were_made(tmp_path):
+    assert make(tmp_path, text="title_and_abstract", **THREE_LEVELS) == 0
+    corpus = tmp_path / "corpus.parquet"
+    assert read_tree(corpus) == LabelTree.read(IPC)
+    assert read_facts(corpus) == {"label_tree": LabelTree.read(IPC).to_json(), "text": "title_and_abstract"}
+    assert read_parquet(corpus).columns[-3:] == ["section", "class", "subclass"]
+    assert read_parquet(corpus)["subclass"].to_list() == [["A01B"], ["H04L"]]
+
+
+def test_provenance_is_beside_the_files_and_not_in_them(tmp_path):
+    assert make(tmp_path) == 0
+    for name in ("corpus.parquet", "funnel.json"):
+        provenance = read_provenance(tmp_path / name)
+        assert provenance["inputs"]["label_tree"] == file_checksum(IPC)
+        assert len(provenance["inputs"]["delivery"]) == 64
+        assert provenance["options"].keys() == {"seed", "corpus"}
+    assert "provenance" not in read_json(tmp_path / "funnel.json")
+
+
+@pytest.mark.parametrize("by", ["argument", "config"])
+def test_another_label_tree(tmp_path, by):
+    table = tmp_path / "tree.tsv"
+    table.write_text(OTHER_TREE)
+    code = make(tmp_path, "--label-tree", table) if by == "argument" else make(tmp_path, label_tree=str(table))
+    assert code == 0
+    assert read_tree(tmp_path / "corpus.parquet").labels == ("A", "A01")
+    assert read_json(tmp_path / "funnel.json")["symbols"]["most_frequent_dropped_codes"] == [
+        {"code": "H04", "symbols": 1}
+    ]
+
+
+def test_a_level_that_the_tree_does_not_have_is_one_sentence(tmp_path, capsys):
+    table = tmp_path / "tree.tsv"
+    table.write_text(OTHER_TREE)
+    assert make(tmp_path, "--label-tree", table, **THREE_LEVELS) == 1
+    assert "corpus.levels: the label tree has no level 'subclass'" in capsys.readouterr().err
+    assert not (tmp_path / "corpus.parquet").exists()
+
+
+def test_the_demo_can_be_learned_at_three_levels(tmp_path):
+    config = config_file(tmp_path, source={"kind": "demo", "demo": {"documents": 300}}, corpus=THREE_LEVELS)
+    delivery, corpus = tmp_path / "delivery", tmp_path / "corpus.parquet"
+    assert main(["demo_delivery", "--folder", str(delivery), "--config", str(config)]) == 0
+    assert {path.name for path in delivery.iterdir()} == {*DELIVERY_FILES, "provenance.json"}
+    words = ["corpus", "--delivery", delivery, "--corpus", corpus, "--funnel", tmp_path / "f.json", "--config", config]
+    assert main([str(word) for word in words]) == 0
+    words = ["splits", "--corpus", corpus, "--splits", tmp_path / "s.parquet", "--audit", tmp_path / "a.json"]
+    assert main([str(word) for word in [*words, "--config", config]]) == 0

@@ -1,0 +1,113 @@
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from evaluation_cases import TREES, TWO, random_case
+from sklearn import metrics as sklearn_metrics
+
+from ipcascade.core.label_tree import LabelTree
+from ipcascade.evaluation.bootstrap import bootstrap_values, confidence_intervals, group_weights
+from ipcascade.evaluation.metrics import flatten, label_set_measures
+
+
+def headline(tree: LabelTree) -> set[str]:
+    of_levels = {
+        f"{level}.{name}"
+        for level in tree.levels
+        for name in ("f1_micro", "f1_macro", "precision_micro", "recall_micro")
+    }
+    hierarchical = {f"hierarchical.{name}_micro" for name in ("f1", "precision", "recall")}
+    return of_levels | hierarchical | ({"reference.h_f1"} if len(tree.levels) > 1 else set())
+
+
+def group_case(tree: LabelTree = TWO) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    truth, predicted, _ = random_case(tree, 60, seed=5)
+    groups = np.array([f"g{number}" for number in np.random.default_rng(3).integers(25, size=60)])
+    return truth, predicted, groups
+
+
+@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+def test_bootstrap_equals_evaluating_the_resampled_documents(tree: LabelTree) -> None:
+    truth, predicted, groups = group_case(tree)
+    # A label that most bootstrap samples miss, and one that no document has.
+    truth[:, -2:] = predicted[:, -2:] = False
+    truth[0, -1] = predicted[0, -1] = True
+    names = sorted(set(groups))
+    values = bootstrap_values(truth, predicted, groups, tree, samples=60, seed=7)
+    assert set(values) == headline(tree)
+    weights = np.concatenate(list(group_weights(len(names), samples=60, seed=7)))
+    assert weights.shape == (60, len(names)) and (weights.sum(axis=1) == len(names)).all()
+    for sample, weight in enumerate(weights):
+        rows: list[int] = []
+        for name, times in zip(names, weight, strict=True):
+            rows += np.flatnonzero(groups == name).tolist() * int(times)
+        again = flatten(label_set_measures(truth[rows], predicted[rows], tree))
+        for level, columns in tree.columns.items():
+            again[f"{level}.f1_macro"] = macro_without_missing(truth[:, columns], predicted[:, columns], rows)
+        assert {name: value[sample] for name, value in values.items()} == pytest.approx(
+            {name: again[name] for name in headline(tree)}, abs=1e-8
+        )
+
+
+def macro_without_missing(truth: np.ndarray, predicted: np.ndarray, rows: list[int]) -> float:
+    """Label by label with scikit-learn: those missing from the rows are left out, those missing everywhere count 0."""
+    values, everywhere = [], 0
+    for label in range(truth.shape[1]):
+        everywhere += truth[:, label].any() or predicted[:, label].any()
+        if truth[rows, label].any() or predicted[rows, label].any():
+            values.append(sklearn_metrics.f1_score(truth[rows, label], predicted[rows, label]))
+    return float(np.mean(values)) * everywhere / truth.shape[1] if values else 0.0
+
+
+def test_the_confidence_interval_of_macro_f1_holds_the_value_where_labels_are_rare(tree: LabelTree) -> None:
+    """One document per class, three in four of them right: a bootstrap sample misses a third of the classes, and
+    counting those as 0 would pull the whole confidence interval below the value."""
+    columns = tree.columns["class"]
+    classes = columns.stop - columns.start
+    truth = np.zeros((classes, len(tree.labels)), dtype=bool)
+    truth[np.arange(classes), columns.start + np.arange(classes)] = True
+    predicted = truth.copy()
+    predicted[::4] = False
+    value = label_set_measures(truth, predicted, tree)["class"]["f1_macro"]
+    found = confidence_intervals(truth, predicted, np.arange(classes), tree, 200, 0.9, 7)
+    low, high = found["class.f1_macro"]
+    assert value == 0.75 and low < value < high
+
+
+def intervals(*case: Any, samples: int = 200, confidence: float = 0.9, seed: int = 7) -> dict[str, list[float]]:
+    return confidence_intervals(*case, TWO, samples, confidence, seed)
+
+
+def test_confidence_intervals_are_percentiles_and_plain() -> None:
+    case = group_case()
+    values = bootstrap_values(*case, TWO, samples=200, seed=7)
+    found = intervals(*case)
+    for name, (low, high) in found.items():
+        assert [low, high] == pytest.approx(np.percentile(values[name], [5, 95]).tolist())
+    assert json.loads(json.dumps(found)) == found
+    assert intervals(*case, samples=0) == {}
+
+
+def test_confidence_intervals_follow_the_seed_and_nothing_else() -> None:
+    truth, predicted, groups = group_case()
+    straight = intervals(truth, predicted, groups)
+    order = np.random.default_rng(9).permutation(len(truth))
+    assert intervals(truth, predicted, groups) == straight
+    assert intervals(truth[order], predicted[order], groups[order]) == straight
+    assert intervals(truth, predicted, groups.tolist()) == straight
+    assert intervals(truth, predicted, groups, seed=8) != straight
+
+
+def test_groups_are_drawn_whole() -> None:
+    # Copies of a document within its group add no information: the confidence intervals stay, where a bootstrap over
+    # documents would shrink them.
+    truth, predicted, _ = random_case(TWO, 40)
+    alone = intervals(truth, predicted, np.arange(40))
+    copies = np.repeat(np.arange(40), 5)
+    copied = intervals(truth[copies], predicted[copies], copies)
+    for name, interval in alone.items():
+        assert copied[name] == pytest.approx(interval)
+    as_if_independent = intervals(truth[copies], predicted[copies], np.arange(200))
+    name = "class.f1_micro"
+    assert np.ptp(as_if_independent[name]) < 0.7 * np.ptp(alone[name])

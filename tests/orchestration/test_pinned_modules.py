@@ -1,0 +1,50 @@
+"""Which modules can make an expensive rule run again: a list to think about before a module joins it."""
+
+import pytest
+
+from ipcascade.orchestration.fingerprint import modules_of
+
+MODULES = {
+    "corpus": """
+        commands._label_tree commands.corpus
+        core.label_tree core.random_streams
+        corpus.abstracts corpus.applications corpus.build corpus.families corpus.funnel corpus.labels
+        corpus.sampling corpus.text
+        sources.patstat.delivery sources.patstat.tables
+    """,
+    "tokens": """
+        commands.tokens
+        core.names
+        encoder.positions encoder.tokenise encoder.tokenizer encoder.tokens
+    """,
+    "train": """
+        commands._documents commands.train
+        core.documents core.label_tree core.names core.random_streams core.tensors
+        encoder.positions encoder.tokenizer encoder.tokens
+        evaluation.counts evaluation.epoch_selection evaluation.mask evaluation.reference_h_f1
+        inference.forward
+        model.attention model.batching model.compatibility model.export model.network
+        runtime.compilation runtime.dropout runtime.kernels runtime.launch runtime.memory runtime.precision
+        runtime.torch_private
+        training.batches training.checkpoint training.distributed training.initialisation training.loop
+        training.loss training.optimizer training.run training.throughput
+    """,
+    "score": """
+        commands._documents commands.score
+        core.documents core.label_tree core.names
+        encoder.positions encoder.tokenizer encoder.tokens
+        inference.forward inference.scoring
+        model.attention model.batching model.compatibility model.export model.network model.quantisation
+        runtime.compilation runtime.kernels runtime.memory runtime.precision runtime.torch_private
+    """,
+}
+
+
+@pytest.mark.parametrize("command", MODULES)
+def test_expensive_rules_depend_on_these_modules(command):
+    assert modules_of(command) == set(MODULES[command].split())
+
+
+def test_training_depends_on_nothing_that_comes_after_it():
+    names = {module.rpartition(".")[2] for module in modules_of("train")}
+    assert not names & {"thresholds", "decoding", "metrics", "history", "quantisation", "card", "bootstrap"}

@@ -1,0 +1,23 @@
+"""Private parts of libraries are used in one folder each, with a test there that fails clearly where they changed."""
+
+import re
+
+import pytest
+
+from support import REPOSITORY
+
+PACKAGE = REPOSITORY / "workflow/ipcascade"
+TORCH = re.compile(r"\btorch\.(?:\w+\.)*_(?!_)\w+|\bfrom torch(?:\.\w+)*\._\w+|\bfrom torch(?:\.\w+)* import _\w+")
+SNAKEMAKE = re.compile(r"^\s*(?:from|import) snakemake", flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(("private", "folder"), [(TORCH, "runtime"), (SNAKEMAKE, "orchestration")])
+def test_private_parts_are_used_in_one_folder(private, folder):
+    used = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py") if private.search(path.read_text())}
+    assert used == {folder}
+
+
+def test_private_parts_are_recognised():
+    for text in ("torch.ops.aten._x(1)", "torch._int_mm(a, b)", "from torch._dynamo import x", "from torch import _C"):
+        assert TORCH.search(text)
+    assert not TORCH.search("torch.nn.functional.linear(a, __class__)")

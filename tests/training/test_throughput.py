@@ -1,0 +1,56 @@
+"""Operations against torch's own count, and peaks by the GPU's name."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from ipcascade.encoder.tokens import TokenCache
+from ipcascade.model.batching import Padding
+from ipcascade.model.network import inputs_of
+from ipcascade.training.throughput import forward_flops, peak_flops
+from support import classifier
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def model(encoder_folder, tree):
+    torch.manual_seed(1)
+    return classifier(encoder_folder, tree, dropout=0.1)
+
+
+def test_operations_are_those_that_torch_counts(model):
+    """Documents of one length, so that nothing is padded; torch's count has the heads in it."""
+    documents, length = 3, 32
+    offsets = np.arange(0, (documents + 1) * length, length)
+    cache = TokenCache(np.full(offsets[-1], 7), offsets, {"pad_id": 0, "max_length": 40})
+    one = Padding(4096).collate(cache, np.arange(documents))
+    model.encoder.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter:
+        model(**inputs_of(one, CPU))
+    heads = 2 * documents * 32 * model.labels
+    found = forward_flops(model.encoder, documents * length, documents * length**2)
+    assert found == counter.get_total_flops() - heads
+
+
+def test_operations_of_bert_base_are_the_known_ones():
+    """178 million per token at 180 tokens per document: 2 x 85 million weights, and attention."""
+    from transformers import BertConfig, BertModel
+
+    with torch.device("meta"):
+        encoder = BertModel(BertConfig(), add_pooling_layer=False)
+    assert forward_flops(encoder, 180, 180**2) / 180 == pytest.approx(177e6, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H200", 989e12), ("Tesla V100-SXM2-32GB", 125e12), ("NVIDIA A30", 165e12), ("Unheard-of", None),
+    ],
+)  # fmt: skip
+def test_peaks_by_the_gpus_name(monkeypatch, name, peak):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert peak_flops(CUDA, "fp16") == peak
+    assert peak_flops(CUDA, "fp32") is None and peak_flops(CPU, "bf16") is None

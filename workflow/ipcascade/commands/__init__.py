@@ -1,0 +1,1 @@
+"""One module per rule, named like it: files in, files out. Reads, calls the library, writes; no algorithm."""

@@ -1,0 +1,21 @@
+"""The argument of commands that read a label tree from a table; all others read it from the corpus."""
+
+import argparse
+from pathlib import Path
+
+from ipcascade.config import Config
+from ipcascade.core.label_tree import IPC
+
+
+def add_label_tree(parser: argparse.ArgumentParser) -> None:
+    """The argument that `label_tree_file` reads."""
+    parser.add_argument(
+        "--label-tree",
+        type=Path,
+        help="table of labels (default: corpus.label_tree, or where that is null the IPC)",
+    )
+
+
+def label_tree_file(args: argparse.Namespace, config: Config) -> Path:
+    """The file of the label tree: the argument, else that of the config, else the IPC that the package ships."""
+    return Path(args.label_tree or config.corpus.label_tree or IPC).expanduser()

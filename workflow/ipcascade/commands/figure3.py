@@ -1,0 +1,22 @@
+"""Command: draw the loss and the validation measures by epoch (figure 3)."""
+
+import argparse
+from pathlib import Path
+
+from ipcascade.config import Config, section_options
+from ipcascade.core.files import read_parquet
+from ipcascade.core.provenance import write_provenance
+from ipcascade.reporting import training_curves
+from ipcascade.reporting.style import save
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The files that are read and written."""
+    parser.add_argument("--history", type=Path, required=True, help="history.parquet")
+    parser.add_argument("--stem", type=Path, required=True, help="path of the figure to write, without the ending")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Draw the figure from the training history."""
+    save(training_curves.draw(read_parquet(args.history), config.figures), args.stem, config.figures)
+    write_provenance(args.stem, section_options(config, "figures"), {"history": args.history})

@@ -1,0 +1,45 @@
+"""Command: label new texts with a trained model."""
+
+import argparse
+import logging
+from pathlib import Path
+
+import polars as pl
+import torch
+
+from ipcascade.config import Config, section_options
+from ipcascade.core.files import write_parquet
+from ipcascade.core.names import LABELS, WEIGHTS
+from ipcascade.core.provenance import write_provenance
+from ipcascade.inference.prediction import predict, read_texts
+from ipcascade.runtime.device import choose_device
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The files that are read and written."""
+    parser.add_argument(
+        "--texts", type=Path, required=True, help="CSV or Parquet with the columns document_id and text"
+    )
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json")
+    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Label the texts of one table."""
+    torch.set_num_threads(args.threads)
+    device = choose_device(config.scoring.accelerator, "scoring")
+    table = read_texts(args.texts)
+    found = predict(table["text"].to_list(), args.model, args.thresholds, config.scoring, device)
+    lists = {level: found.label_lists(level) for level in found.tree.levels}
+    matrix = {code: found.probabilities[:, column] for column, code in enumerate(found.tree.labels)}
+    write_parquet(args.predictions, pl.DataFrame({"document_id": table["document_id"], **lists, **matrix}))
+    write_provenance(
+        args.predictions,
+        section_options(config, "scoring"),
+        {"texts": args.texts, "weights": args.model / WEIGHTS, "labels": args.model / LABELS,
+         "thresholds": args.thresholds},
+    )  # fmt: skip
+    log.info("labelled %d texts (%d cut off) in %s", len(table), found.truncated, args.predictions)

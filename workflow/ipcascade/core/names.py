@@ -1,0 +1,18 @@
+"""Names that several stages and the workflow share, each written once."""
+
+SPLITS = ("train", "val", "test")
+
+# Files of an encoder folder and of an exported model, named as transformers names them.
+WEIGHTS = "model.safetensors"
+MODEL_CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+MODEL_CARD = "README.md"
+
+# Files of ours beside them: what the encoder is; the model's label tree and how its texts are treated.
+ENCODER_FACTS = "encoder.json"
+LABELS = "labels.json"
+
+# Files of a token cache.
+TOKEN_IDS = "ids.bin"
+TOKEN_OFFSETS = "offsets.npy"
+TOKEN_FACTS = "tokens.json"

@@ -1,0 +1,121 @@
+"""From classification symbols to labels of the tree, for any number of levels.
+
+A symbol is given to the leaf of the tree that it leads to; all labels above the leaf follow from it. A symbol that
+leads to no leaf has an obsolete or unknown code; it is dropped, and the funnel counts and names its code.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ipcascade.core.label_tree import LabelTree
+from ipcascade.corpus.applications import positions
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.sources.patstat.tables import Delivery
+
+# Dropped codes that the funnel names, the most frequent ones.
+NAMED_CODES = 10
+
+
+@dataclass(frozen=True)
+class ApplicationLeaves:
+    """Distinct pairs of an application and a leaf of the tree, sorted; int32 [pairs] each.
+
+    positions: rows among the applications; leaves: columns of the tree.
+    """
+
+    positions: np.ndarray
+    leaves: np.ndarray
+
+
+def read_labels(
+    delivery: Delivery, tree: LabelTree, options: CorpusOptions, applications: pl.DataFrame
+) -> tuple[ApplicationLeaves, dict[str, Any]]:
+    """The leaves that each application's symbols lead to, and what became of the symbols (for the funnel).
+
+    applications: sorted by appln_id.
+    """
+    ids = applications["appln_id"].to_numpy()
+    columns = ["appln_id", "ipc_class_symbol"] + (["ipc_value"] if options.ipc_values is not None else [])
+    read = of_kept = of_value = 0
+    dropped: Counter[str] = Counter()
+    pairs = [np.empty(0, dtype=np.int64)]
+    for batch in delivery.read("tls209", columns):
+        read += batch.height
+        batch = batch.with_columns(position=positions(ids, batch["appln_id"])).drop_nulls("position")
+        of_kept += batch.height
+        if options.ipc_values is not None:
+            batch = batch.filter(pl.col("ipc_value").is_in(options.ipc_values))
+        of_value += batch.height
+        codes = batch["ipc_class_symbol"].str.slice(0, tree.longest_code).fill_null("")
+        batch = batch.select("position", code=codes, leaf=_leaves_of(codes, tree))
+        dropped.update(dict(batch.filter(pl.col("leaf").is_null())["code"].value_counts().iter_rows()))
+        pair = pl.col("position") * len(tree.labels) + pl.col("leaf")
+        pairs.append(batch.drop_nulls().select(pair).unique().to_numpy()[:, 0])
+    outside = sum(dropped.values())
+    most_frequent = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
+    return _distinct(pairs, len(tree.labels)), {
+        "read": read,
+        "of_other_applications": read - of_kept,
+        "dropped_by_ipc_value": of_kept - of_value,
+        "dropped_outside_label_tree": outside,
+        "kept": of_value - outside,
+        "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
+        "distinct_dropped_codes": len(dropped),
+    }
+
+
+def _leaves_of(codes: pl.Series, tree: LabelTree) -> pl.Series:
+    """The column of the leaf that each code leads to, null where it leads to none; Int64. Few codes are distinct."""
+    distinct = codes.unique()
+    leaves = pl.Series([tree.leaf_of(code) for code in distinct], dtype=pl.Int64)
+    # Where there are no codes at all, replace_strict returns text whatever its return_dtype.
+    return codes.replace_strict(distinct, leaves, return_dtype=pl.Int64).cast(pl.Int64)
+
+
+def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLeaves:
+    """The distinct ones of pairs that are written as position * labels + leaf; empties the list, to save memory."""
+    together = np.concatenate(pairs)
+    pairs.clear()
+    together.sort()
+    together = together[np.diff(together, prepend=-1) > 0]
+    return ApplicationLeaves((together // labels).astype(np.int32), (together % labels).astype(np.int32))
+
+
+def label_lists(
+    sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLeaves, tree: LabelTree, family_labels: str
+) -> pl.DataFrame:
+    """appln_id of each document, and one list of codes per level, named after it, in tree order.
+
+    A list is empty where all leaves of the document are above that level.
+    family_labels: union, the labels of all applications of its family; representative, the document's own.
+    """
+    key = "family" if family_labels == "union" else "appln_id"
+    members = applications.select("appln_id", "family").with_row_index("position")
+    members = members.join(sample.select(key, document="appln_id"), on=key)
+    document = np.zeros(applications.height, dtype=np.int32)  # appln_ids of documents are above 0
+    document[members["position"].to_numpy()] = members["document"].to_numpy()
+    owner = document[found.positions]
+    wanted = owner > 0
+    pairs = pl.DataFrame({"appln_id": owner[wanted], "leaf": found.leaves[wanted]}).unique()
+    labels = pairs.select("appln_id", **{level: _at_level(pairs["leaf"], level, tree) for level in tree.levels})
+    lists = labels.group_by("appln_id").agg(pl.col(level).drop_nulls().unique().sort() for level in tree.levels)
+    return lists.with_columns(_codes(level, tree) for level in tree.levels)
+
+
+def _at_level(leaves: pl.Series, level: str, tree: LabelTree) -> pl.Series:
+    """The column of the label of a level on the path to each leaf, null where the leaf is above the level."""
+    first, stop = tree.columns[level].start, tree.columns[level].stop
+    on_path = [
+        next((above for above in (column, *tree.ancestors(column)) if first <= above < stop), None)
+        for column in range(len(tree.labels))
+    ]
+    return pl.Series(on_path, dtype=pl.Int32).gather(leaves)
+
+
+def _codes(level: str, tree: LabelTree) -> pl.Expr:
+    columns = list(range(len(tree.labels)))
+    return pl.col(level).list.eval(pl.element().replace_strict(columns, list(tree.labels), return_dtype=pl.String))

@@ -1,0 +1,1 @@
+"""The pre-trained encoder, its tokenizer, and the token cache."""

@@ -1,8 +1,0 @@
-"""The one kind of error that a user can cause and mend."""
-
-
-class UserError(Exception):
-    """Bad input or bad options: one sentence with what, where (file, row, key) and what to do.
-
-    The command line prints the sentence without a traceback and exits with code 1.
-    """

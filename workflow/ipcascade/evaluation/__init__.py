@@ -1,0 +1,1 @@
+"""Measures, thresholds, decoding, confidence intervals, the training history, the linear baseline."""

@@ -1,0 +1,90 @@
+"""Options of evaluation: thresholds, decoding, measures, the training history, the linear baseline.
+
+And the names of the measures by which training can choose its best epoch (see epoch_selection.py).
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ipcascade.core.options import Count, Positive, Probability, Section
+
+REFERENCE_H_F1 = "reference.reference.h_f1"
+HIERARCHICAL_F1 = "global.hierarchical.f1_micro"
+VALIDATION_LOSS = "val_loss"
+
+
+def selection_measures(levels: Sequence[str]) -> tuple[str, ...]:
+    """The measures by which an epoch of a model with these levels can be chosen; the first is the default."""
+    of_levels = (
+        name
+        for level in reversed(levels)
+        for name in (f"global.{level}.f1_micro", f"global.{level}.f1_macro", f"{level}.average_precision_micro")
+    )
+    reference = (REFERENCE_H_F1,) if len(levels) > 1 else ()
+    return (*of_levels, HIERARCHICAL_F1, *reference, VALIDATION_LOSS)
+
+
+class HistoryOptions(Section):
+    """The measures of each epoch in results/training/history.parquet; they change no weights and no choice of epoch."""
+
+    fixed: dict[str, Probability] = {"default": 0.5}
+    """Thresholds of the measures named fixed.*, by level; `default` holds for levels that are not named."""
+
+
+class PerLabelOptions(Section):
+    """The method per_label: the exact F1 maximum of each label, with a guard for rare ones."""
+
+    guard: Literal["scutfbr", "joint"] = "scutfbr"
+    """scutfbr: a label whose best validation F1 is below floor, or with fewer than minimum_positives, takes its level's
+    global threshold; joint: the micro+macro method of Lin and Lin (2023)."""
+    floor: Probability = 0.3
+    """Floor on a label's best validation F1 (scutfbr)."""
+    minimum_positives: Count = 10
+    """Fewest validation documents of a label that get a threshold of its own (scutfbr)."""
+    folds: Annotated[int, Field(ge=2)] = 3
+    """Folds of the joint method."""
+
+
+class ThresholdOptions(Section):
+    """From probabilities to decisions; fitted on the validation split only."""
+
+    method: Literal["fixed", "global", "per_label", "reference"] = "global"
+    """fixed: the numbers below; global: one optimum per level; per_label: one per label; reference: the published grid,
+    by reference H-F1, for trees of two levels."""
+    fixed: dict[str, Probability] = {"default": 0.5}
+    """Numbers of the method fixed, by level; `default` holds for levels that are not named."""
+    per_label: PerLabelOptions = PerLabelOptions()
+
+
+class DecodingOptions(Section):
+    """Parent-child consistency."""
+
+    method: Literal["mask"] = "mask"
+    """mask: labels only below parents that are confident; all labels of a level where no label above is."""
+    confidence: Probability | None = None
+    """A parent is confident above this probability; null: above its own threshold (it is predicted)."""
+
+
+class EvaluationOptions(Section):
+    """Measures."""
+
+    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    """Bootstrap samples for the confidence intervals of the headline measures; what is drawn are groups, which no split
+    divides. 0 leaves the intervals out."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of the confidence intervals."""
+
+
+class BaselineOptions(Section):
+    """TF-IDF and a linear support-vector machine, evaluated by the same code: snakemake ... baseline"""
+
+    ngrams: Count = 2
+    """Longest word n-gram."""
+    minimum_documents: Count = 2
+    """Fewest training documents with an n-gram that is kept."""
+    maximum_features: Count = 200_000
+    """Most frequent n-grams to keep."""
+    c: Positive = 1.0
+    """Inverse strength of the regularisation."""

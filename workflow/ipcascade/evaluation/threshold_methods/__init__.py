@@ -1,0 +1,1 @@
+"""How thresholds are fitted, one module per method; fit.py chooses by the config."""

@@ -1,0 +1,1 @@
+"""From documents to probabilities, and from new texts to labels."""

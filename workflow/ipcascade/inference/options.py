@@ -1,0 +1,30 @@
+"""Options of scoring and of prediction."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ipcascade.core.options import Accelerator, Batching, Count, Precision, Section
+
+
+class ScoringOptions(Section):
+    """From documents to probabilities."""
+
+    batching: Batching = "packed"
+    """As in training."""
+    max_tokens: Count = 16_384
+    """Most tokens in one pass through the encoder. Less saves memory; scores are the same but for rounding."""
+    precision: Precision | Literal["int8"] = "auto"
+    """As in training; int8: linear layers in 8 bits, for CPUs without bf16."""
+    compile: bool = False
+    """As in training; worth its time from some hundred thousand documents on."""
+    accelerator: Accelerator = "auto"
+    """As in training."""
+
+
+class PredictionOptions(Section):
+    """Labelling new texts."""
+
+    inputs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], str] = Field({})
+    """Name to table (CSV or Parquet with the columns document_id and text), made into
+    results/predictions/NAME.parquet; for example {projects: data/projects.csv}."""

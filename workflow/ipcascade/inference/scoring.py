@@ -1,0 +1,53 @@
+"""Probabilities by an exported model, computed on a device in the way that the options say."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ipcascade.core.errors import UserError
+from ipcascade.encoder.tokens import TokenCache
+from ipcascade.inference.forward import probabilities
+from ipcascade.inference.options import ScoringOptions
+from ipcascade.model.batching import scoring_batches
+from ipcascade.model.network import Classifier, inputs_of
+from ipcascade.model.quantisation import quantise
+from ipcascade.runtime.compilation import can_compile, compiled, set_up
+from ipcascade.runtime.memory import out_of_memory_explained
+from ipcascade.runtime.precision import autocast, resolve_precision
+
+
+def score(
+    model: Classifier,
+    cache: TokenCache,
+    documents: np.ndarray,
+    options: ScoringOptions,
+    device: torch.device,
+    advance: Callable[[int], None],
+) -> np.ndarray:
+    """`probabilities` with a model as `load_model` gives it: float32 [documents, labels].
+
+    Raises UserError for a precision that the device does not have, for documents longer than the model takes, and
+    where the GPU's memory is too little.
+    """
+    lengths = cache.lengths_of(documents)
+    longest, known = lengths.max(initial=0), model.max_length
+    if longest > known:
+        raise UserError(
+            f"the token cache has documents of {longest} tokens, but the model was trained on {known}; make the cache "
+            f"again with tokens.max_length: {known}"
+        )
+    precision = resolve_precision(options.precision, device)
+    set_up(device, deterministic=True)
+    if precision == "int8":
+        quantise(model.encoder)
+    limit = options.max_tokens
+    tokens = min(limit, int(lengths.sum()))
+    with out_of_memory_explained("scoring.max_tokens", tokens, "scores stay the same but for rounding"):
+        model.place(device)
+        static = options.compile and can_compile(model, options.batching)
+        if static:
+            _, first = next(scoring_batches(cache, documents, options.batching, limit, static))
+            with torch.inference_mode(), autocast(precision, device):
+                compiled(model, trial=lambda: model(**inputs_of(first, device)))
+        return probabilities(model, cache, documents, options.batching, limit, precision, advance, static)

@@ -1,0 +1,1 @@
+"""Everything that knows Snakemake or Slurm; imported by the Snakefile alone."""

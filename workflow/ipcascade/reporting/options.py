@@ -1,0 +1,32 @@
+"""Options of figures."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ipcascade.core.options import Colour, Section
+
+
+class FigureColours(Section):
+    """Colours by role, six hexadecimal digits each; the defaults are Okabe and Ito's, safe for colour-blind readers."""
+
+    levels: Annotated[list[Colour], Field(min_length=1)] = ["#0072b2", "#d55e00", "#cc79a7", "#e69f00", "#56b4e9"]
+    """Of the levels of the label tree, from the top down; taken again from the first where there are more levels."""
+    accent: Colour = "#009e73"
+    """Of what belongs to no level."""
+    neutral: Colour = "#4d4d4d"
+    """Of axes and guide lines."""
+
+
+class FigureOptions(Section):
+    """What the figures look like. Within these bounds no text of a figure runs into another."""
+
+    font: str = "DejaVu Sans"
+    """Font family; one that is not installed is refused. The default comes with matplotlib."""
+    font_size: Annotated[float, Field(ge=5, le=8)] = 7.0
+    """Base size in points, 5 to 8."""
+    width: Annotated[float, Field(ge=6.5, le=12)] = 7.2
+    """Width in inches, 6.5 to 12; 7.2 fills the text width of a two-column journal."""
+    resolution: Annotated[int, Field(ge=72, le=1200)] = 300
+    """Dots per inch of the PNG."""
+    colours: FigureColours = FigureColours()

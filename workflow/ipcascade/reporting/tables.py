@@ -1,0 +1,173 @@
+"""The paper's tables: as frames, and from frames to CSV, Markdown and LaTeX.
+
+The CSV is for machines: every number in full, bounds of confidence intervals in columns of their own. The other two are
+for people: rounded, with the columns `x_low` and `x_high` shown as the confidence interval of `x`, and with columns and
+rows exchanged where there are more columns than fit on a page.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ipcascade.core.errors import UserError
+from ipcascade.core.files import written_whole
+from ipcascade.core.names import SPLITS
+from ipcascade.reporting.words import capitalised, level_name, plural
+
+HEADLINE = ("f1_micro", "f1_macro", "precision_micro", "recall_micro")
+MOST_COLUMNS = 6
+"""Columns of a table that fit on a page; a table with more has its columns as rows."""
+
+_PRESENT = "_labels"  # ending of the columns with the number of labels present, by level
+_AVERAGE = "_per_patent"  # ending of the columns with the average number of labels, by plural of the level
+_NOTHING = "–"
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}", "–": "--",
+}  # fmt: skip
+
+
+def table1(splits: pl.DataFrame, corpus: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
+    """Documents, labels present and average labels per patent, by level, for each split and for all together.
+
+    splits: document_id, split; corpus: document_id and, named after each level, the list of codes.
+    Columns: split, documents, then for each level `section_labels`, then for each level `sections_per_patent`.
+    A split without documents has zeros and no averages. Raises UserError where the two tables hold different documents.
+    """
+    stray = splits.join(corpus, on="document_id", how="anti"), corpus.join(splits, on="document_id", how="anti")
+    for documents, present, absent in zip(stray, ("splits", "corpus"), ("corpus", "splits"), strict=True):
+        if len(documents):
+            raise UserError(
+                f"document {documents['document_id'].min()!r} is in the {present} table and not in the {absent} table; "
+                "make the splits again from this corpus"
+            )
+    joined = splits.join(corpus, on="document_id")
+    parts = [(split, joined.filter(pl.col("split") == split)) for split in SPLITS]
+    rows = [_labels_of(name, part, levels) for name, part in [*parts, ("all", joined)]]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def table2(metrics: Mapping[str, Any]) -> pl.DataFrame:
+    """The headline measures of each level from a metrics file, with their confidence intervals where it holds them.
+
+    metrics: "levels" are the levels from the top down, "measures" maps a level to its measures, "confidence_intervals"
+    maps "section.f1_micro" and the like to [low, high].
+    """
+    rows = []
+    for level in metrics["levels"]:
+        row: dict[str, str | float] = {"level": capitalised(level_name(level))}
+        for measure in HEADLINE:
+            row[measure] = metrics["measures"][level][measure]
+            bounds = metrics["confidence_intervals"].get(f"{level}.{measure}")
+            if bounds is not None:
+                row[f"{measure}_low"], row[f"{measure}_high"] = bounds
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def write_table(frame: pl.DataFrame, stem: Path, caption: str) -> None:
+    """Write `stem`.csv, `stem`.md and `stem`.tex, each whole or not at all."""
+    cells = _cells(frame)
+    contents = {
+        "csv": frame.write_csv(),
+        "md": _markdown(cells, caption),
+        "tex": _latex(cells, caption, label=f"tab:{stem.name}"),
+    }
+    for ending, content in contents.items():
+        with written_whole(stem.with_name(f"{stem.name}.{ending}")) as temporary:
+            temporary.write_bytes(content.encode())
+
+
+def heading(column: str) -> str:
+    """A column as readers see it: "Sections present", "Average classes per patent", "F1 micro"."""
+    if column.endswith(_PRESENT):
+        return capitalised(f"{plural(level_name(column.removesuffix(_PRESENT)))} present")
+    if column.endswith(_AVERAGE):
+        return f"Average {level_name(column.removesuffix(_AVERAGE))} per patent"
+    return capitalised(column.replace("_", " "))
+
+
+def escape_latex(text: str) -> str:
+    """Text that LaTeX prints as it is; brackets are wrapped, so that none is read as an option of a row's end."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _labels_of(name: str, documents: pl.DataFrame, levels: Sequence[str]) -> dict[str, str | int | float | None]:
+    row: dict[str, str | int | float | None] = {"split": name, "documents": len(documents)}
+    for level in levels:
+        row[level + _PRESENT] = documents[level].explode().drop_nulls().n_unique()
+    for level in levels:
+        labels = int(documents[level].list.len().sum())
+        row[plural(level) + _AVERAGE] = labels / len(documents) if len(documents) else None
+    return row
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What people see of a value: its text, and its confidence interval in brackets, empty where it has none."""
+
+    text: str
+    interval: str = ""
+
+
+_Cells = list[list[_Cell]]  # rows, the header first; the first column names the rows
+
+
+def _cells(frame: pl.DataFrame) -> _Cells:
+    columns = [name for name in frame.columns if re.sub("_(low|high)$", "", name) not in set(frame.columns) - {name}]
+    cells = [[_Cell(heading(name)) for name in columns]]
+    for row in frame.iter_rows(named=True):
+        cells.append([_Cell(_value(name, row[name]), _interval(name, row)) for name in columns])
+    return cells if len(columns) <= MOST_COLUMNS else [list(column) for column in zip(*cells, strict=True)]
+
+
+def _value(column: str, value: Any) -> str:
+    if value is None:
+        return _NOTHING
+    if isinstance(value, float):
+        return f"{value:.2f}" if column.endswith(_AVERAGE) else f"{value:.4f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _interval(column: str, row: Mapping[str, Any]) -> str:
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    return "" if low is None or high is None else f"[{_value(column, low)}, {_value(column, high)}]"
+
+
+def _markdown(cells: _Cells, caption: str) -> str:
+    def row_of(texts: list[str]) -> str:
+        return "| " + " | ".join(texts) + " |"
+
+    header, *rows = [[f"{cell.text} {cell.interval}".rstrip().replace("|", r"\|") for cell in row] for row in cells]
+    rule = [":---", *["---:"] * (len(header) - 1)]
+    return "\n".join([caption, "", *map(row_of, [header, rule, *rows])]) + "\n"
+
+
+def _latex(cells: _Cells, caption: str, label: str) -> str:
+    """A booktabs table; confidence intervals are in a row of their own below the values, to keep columns narrow."""
+
+    def row_of(texts: list[str]) -> str:
+        return "  " + " & ".join(map(escape_latex, texts)) + r" \\"
+
+    header, *rows = cells
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}[htbp]",
+        r"  \centering",
+        f"  \\caption{{{escape_latex(caption)}}}",
+        f"  \\label{{{label}}}",
+        r"  \begin{tabular}{l" + "r" * (len(header) - 1) + "}",
+        r"  \toprule",
+        row_of([cell.text for cell in header]),
+        r"  \midrule",
+    ]
+    for row in rows:
+        lines.append(row_of([cell.text for cell in row]))
+        if any(cell.interval for cell in row):
+            intervals = [rf"\footnotesize {escape_latex(cell.interval)}" if cell.interval else "" for cell in row]
+            lines.append("  " + " & ".join(intervals) + r" \\")
+    return "\n".join([*lines, r"  \bottomrule", r"  \end{tabular}", r"\end{table}"]) + "\n"

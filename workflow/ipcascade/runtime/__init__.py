@@ -1,0 +1,1 @@
+"""Devices, precision, memory, kernels: everything that touches private API of torch."""

@@ -1,0 +1,1 @@
+"""A synthetic delivery in the layout of PATSTAT Global."""

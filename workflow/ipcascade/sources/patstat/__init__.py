@@ -1,0 +1,1 @@
+"""A PATSTAT Global delivery, read in place."""

@@ -1,0 +1,1 @@
+"""Train, validation and test: stratified by label, groups of documents kept whole, audited."""

@@ -1,1 +1,0 @@
-"""One module a rule: files in, files out, options in. No algorithm."""

@@ -1,0 +1,1 @@
+"""Fine-tuning: batches, loss, optimizer, loop, checkpoints, several processes; the model card."""

@@ -1,0 +1,98 @@
+"""Options of training."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ipcascade.core.options import Accelerator, Batching, Count, NotNegative, Positive, Precision, Probability, Section
+from ipcascade.evaluation.options import selection_measures
+
+
+class SoftMaskOptions(Section):
+    """In training, scale the logits of labels below parents of low probability (part of the published recipe)."""
+
+    confidence: Probability = 0.1
+    """Parents with at most this probability are implausible."""
+    factor: Probability = 0.1
+    """Factor on the logits of the labels below an implausible parent."""
+
+
+class TrainingOptions(Section):
+    """Fine-tuning."""
+
+    epochs: Count = 6
+    """Passes over the training split."""
+    batch_size: Count = 32
+    """Documents per optimizer step."""
+    batching: Batching = "packed"
+    """packed: documents end to end, no padding computed; padded: for encoders that cannot be packed (a message says
+    so)."""
+    max_tokens: Count = 16_384
+    """Most tokens in one pass through the encoder. Less saves memory: a step of more is split into micro-batches, with
+    the same loss and gradients but for rounding and which elements dropout takes."""
+    encoder_learning_rate: Positive = 3e-5
+    """Peak learning rate of the encoder."""
+    head_learning_rate: Positive = 3e-4
+    """Peak learning rate of the heads."""
+    weight_decay: NotNegative = 0.01
+    """AdamW's decay; biases and layer norms are spared."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of all steps with a linearly rising learning rate; it falls linearly to 0 after that."""
+    gradient_clip: Positive = 1.0
+    """Largest L2 norm of the gradient of all weights."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Dropout on the [CLS] vector before the heads."""
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout on attention probabilities inside the encoder; packed batches need 0."""
+    loss_weights: dict[str, NotNegative] = Field({"section": 0.3, "class": 0.7, "default": 1.0})
+    """Weight of each level's loss; `default` holds for levels that are not named."""
+    loss_reduction: Literal["sum", "mean"] = "sum"
+    """Binary cross-entropy summed or averaged (mean) over the labels of a level; always averaged over documents."""
+    label_weights: Literal["none", "inverse_frequency"] = "none"
+    """none, or inverse_frequency: positives of a label that n of N documents have weigh N / (n + 1), normalised to mean
+    1 (it spoils calibration)."""
+    head_bias: Literal["prior"] | float = "prior"
+    """Start of the heads' biases. prior: the log-odds of each label's share in training; or one number for all."""
+    soft_mask: SoftMaskOptions | None = None
+    """Scale logits below improbable parents while training, {confidence: 0.1, factor: 0.1}; null: no."""
+    precision: Precision = "auto"
+    """auto: fp16 on CUDA, bf16 on a CPU with hardware for it, fp32 otherwise. Or fp16, bf16, fp32."""
+    accelerator: Accelerator = "auto"
+    """auto: CUDA where torch sees a GPU, else the CPU; a job that was given a GPU which torch cannot see stops at once.
+    Or cuda, cpu."""
+    compile: bool = True
+    """Compile the model on CUDA (packed only), a minute or two per run; where that does not work (no C compiler on the
+    node) a warning says so, and training goes on without."""
+    deterministic: bool = True
+    """On CUDA use only kernels that add in a fixed order, so that a run resumed, or repeated, ends with the same
+    bytes."""
+    devices: Count = 1
+    """GPUs of one machine that share each batch, whose size must be a multiple; the rule asks for as many, with 12
+    cores each. Another number starts training from the beginning."""
+    early_stopping: Count | None = None
+    """Stop after this many epochs without a better select_by; null trains all epochs."""
+    select_by: str | None = None
+    """Validation measure whose best epoch becomes the model. null: F1 micro of the lowest level at its best threshold,
+    global.LEVEL.f1_micro. Or global.LEVEL.f1_macro, LEVEL.average_precision_micro, global.hierarchical.f1_micro,
+    reference.reference.h_f1, val_loss."""
+    mask_confidence: Probability | None = None
+    """In validation, labels count only below parents of more than this probability; null: below predicted parents. It
+    changes no weights, only which epoch is best."""
+
+    @model_validator(mode="after")
+    def _packing_has_no_attention_dropout(self) -> "TrainingOptions":
+        if self.batching == "packed" and self.attention_dropout:
+            raise ValueError("packed batches have no attention_dropout; set it to 0, or batching to padded")
+        return self
+
+    @model_validator(mode="after")
+    def _batch_can_be_shared(self) -> "TrainingOptions":
+        if self.batch_size % self.devices:
+            raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.devices} devices")
+        return self
+
+
+def selected_by(options: TrainingOptions, levels: Sequence[str]) -> str:
+    """The measure by which the best epoch is chosen."""
+    return options.select_by or selection_measures(levels)[0]

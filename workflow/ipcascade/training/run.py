@@ -1,0 +1,36 @@
+"""A whole training: from an encoder and labelled tokens to the weights of the best epoch.
+
+What decides the weights is reached from here, and nothing else is: the fingerprint of this module's code is part of the
+identity of checkpoints.
+"""
+
+import math
+from pathlib import Path
+
+from ipcascade.runtime.compilation import set_up
+from ipcascade.runtime.precision import ResolvedPrecision
+from ipcascade.training.distributed import Ranks
+from ipcascade.training.initialisation import new_classifier
+from ipcascade.training.loop import Checkpoints, Trained, Training, TrainingData
+from ipcascade.training.options import TrainingOptions
+
+
+def fine_tune(
+    encoder: Path,
+    data: TrainingData,
+    options: TrainingOptions,
+    seed: int,
+    precision: ResolvedPrecision,
+    ranks: Ranks,
+    checkpoints: Checkpoints,
+    stop_at: float = math.inf,
+) -> tuple[Training, Trained]:
+    """Fine-tune the encoder in a folder, or go on from a checkpoint.
+
+    Returns the training, whose `model` has the layout of the weights, and its result. Raises as `Training.run` does.
+    """
+    max_length = data.cache.facts["max_length"]
+    model = new_classifier(encoder, data.tree, data.truth[data.train], options, seed, max_length)
+    set_up(ranks.device, options.deterministic)
+    training = Training(model.place(ranks.device), data, options, seed, precision, ranks, checkpoints, stop_at)
+    return training, training.run()

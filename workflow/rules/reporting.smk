@@ -1,0 +1,165 @@
+# Reporting. Requires: corpus, splits, metrics, history.
+# Makes: results/tables/table{1,2}.{csv,md,tex} and results/figures/figure{1,2,3}.{pdf,png,svg}.
+
+
+rule table1:
+    input:
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+    output:
+        multiext("results/tables/table1", ".csv", ".tex"),
+        report(
+            "results/tables/table1.md",
+            category="Tables",
+            labels={"table": "1", "shows": "labels by split"},
+        ),
+    log:
+        "logs/table1.log",
+    benchmark:
+        "logs/benchmarks/table1.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        stem=output_stem,
+        code=code("table1"),
+    shell:
+        "python -m ipcascade table1 --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --stem {params.stem}"
+
+
+rule table2:
+    input:
+        metrics="results/metrics/test.json",
+    output:
+        multiext("results/tables/table2", ".csv", ".tex"),
+        report(
+            "results/tables/table2.md",
+            category="Tables",
+            labels={"table": "2", "shows": "performance on test"},
+        ),
+    log:
+        "logs/table2.log",
+    benchmark:
+        "logs/benchmarks/table2.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        stem=output_stem,
+        code=code("table2"),
+    shell:
+        "python -m ipcascade table2 --config {params.config} --threads {threads} --log {log}"
+        " --metrics {input.metrics} --stem {params.stem}"
+
+
+rule tables:
+    input:
+        expand("results/tables/table{number}.{ending}", number=[1, 2], ending=["csv", "md", "tex"]),
+
+
+rule figure1:
+    input:
+        corpus="results/corpus/corpus.parquet",
+    output:
+        multiext("results/figures/figure1", ".pdf", ".svg"),
+        report(
+            "results/figures/figure1.png",
+            caption="../report/figure1.rst",
+            category="Figures",
+            labels={"figure": "1", "shows": "corpus statistics"},
+        ),
+    log:
+        "logs/figure1.log",
+    benchmark:
+        "logs/benchmarks/figure1.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure1"),
+    shell:
+        "python -m ipcascade figure1 --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --stem {params.stem}"
+
+
+rule figure2:
+    input:
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+    output:
+        multiext("results/figures/figure2", ".pdf", ".svg"),
+        report(
+            "results/figures/figure2.png",
+            caption="../report/figure2.rst",
+            category="Figures",
+            labels={"figure": "2", "shows": "workflow"},
+        ),
+    log:
+        "logs/figure2.log",
+    benchmark:
+        "logs/benchmarks/figure2.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        stem=output_stem,
+        options=options(*settings.Config.model_fields),
+        code=code("figure2"),
+    shell:
+        "python -m ipcascade figure2 --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --stem {params.stem}"
+
+
+rule figure3:
+    input:
+        history="results/training/history.parquet",
+    output:
+        multiext("results/figures/figure3", ".pdf", ".svg"),
+        report(
+            "results/figures/figure3.png",
+            caption="../report/figure3.rst",
+            category="Figures",
+            labels={"figure": "3", "shows": "training curves"},
+        ),
+    log:
+        "logs/figure3.log",
+    benchmark:
+        "logs/benchmarks/figure3.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure3"),
+    shell:
+        "python -m ipcascade figure3 --config {params.config} --threads {threads} --log {log}"
+        " --history {input.history} --stem {params.stem}"
+
+
+rule figures:
+    input:
+        expand("results/figures/figure{number}.{ending}", number=[1, 2, 3], ending=["pdf", "png", "svg"]),
