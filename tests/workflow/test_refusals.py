@@ -50,8 +50,8 @@ def test_a_wrong_config_is_one_sentence(fresh, config, sentence):
         (PATSTAT, "ipcascade: source.path 'nowhere' is not a folder"),
         ("encoder={name: owner/name, revision: null}", f"ipcascade: {NO_ENCODER}"),
         (
-            "prediction={inputs: {new: new.csv}}",
-            "ipcascade: config: prediction.inputs.new: the file new.csv does not exist",
+            "prediction={inputs: {new: absent.csv}}",
+            "ipcascade: config: prediction.inputs.new: the file absent.csv does not exist",
         ),
     ],
 )

@@ -254,19 +254,21 @@ def test_a_figure_is_drawn_again_from_results_that_were_copied_home(finished, tm
     assert "font_size: 6.0" in (home.folder / "results/run_config.yaml").read_text()
 
 
-def test_a_retraining_that_failed_is_still_to_be_done(finished):
+def test_a_retraining_that_failed_is_still_to_be_done(finished, tmp_path):
     """Its failure must not be on record as a success with the new options, with the old metrics there."""
-    target = "results/metrics/test.json"
-    tokens = finished.folder / "results/tokens/tokens.json"
-    finished.configure(training={"epochs": 3})
+    project = Project(Path(shutil.copytree(finished.folder, tmp_path / "copy")))
+    target, model = "results/metrics/test.json", "results/model/model.safetensors"
+    tokens = project.folder / "results/tokens/tokens.json"
+    project.configure(training={"epochs": 3})
     arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--", target]
     with edited(tokens, lambda text: text.replace('"schema_version": ', '"schema_version": 9')):
         os.utime(tokens, (0, 0))  # not newer than what was made from it
-        done = finished.snakemake(*arguments, check=False)
+        done = project.snakemake(*arguments, check=False)
     assert done.returncode == 1 and "ipcascade train: results/tokens/tokens.json is not" in done.stdout
-    assert not (finished.folder / "results/model/model.safetensors").exists()
-    assert finished.planned(target) >= {"train", "score", "metrics"}
+    assert not (project.folder / model).exists()
+    assert project.planned(target) >= {"train", "score", "metrics"}
     # Back to the options of before: the model that is missing is made from its checkpoint.
-    finished.configure()
-    assert "train" in finished.run("all")
-    assert "resuming at step" in (finished.folder / "logs/train.log").read_text()
+    project.configure()
+    assert project.run(model) - {"run_config"} == {"train"}
+    assert "resuming at step" in (project.folder / "logs/train.log").read_text()
+    assert (project.folder / model).read_bytes() == (finished.folder / model).read_bytes()

@@ -13,9 +13,8 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.names import SPLITS
 from ipcascade.orchestration import checks, config_file
 from ipcascade.orchestration.fingerprint import code, code_within
-from ipcascade.orchestration.job_records import keep_true_records
 from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
-from ipcascade.orchestration.start import at_start
+from ipcascade.orchestration.snakemake_private import at_start, keep_true_records
 from ipcascade.sources.demo import files as demo
 
 RUN_CONFIG = "results/run_config.yaml"

@@ -1,7 +1,7 @@
-"""Snakemake's records of jobs, which say what outputs were made with: two changes to how Snakemake keeps them.
+"""All private parts of Snakemake that ipcascade touches: how records of jobs are kept, and what happens at a start.
 
-This is the one module that touches private parts of Snakemake. Both changes concern `PersistenceBase.finished`, which
-writes the record of a job, and are made only where Snakemake is as expected (`differences`).
+Records of jobs say what outputs were made with. Two changes concern `PersistenceBase.finished`, which writes them; they
+are made only where Snakemake is as expected (`differences`).
 
 - Snakemake records a job that failed like one that succeeded (snakemake#3808). Where the outputs of later rules exist
   from an earlier run, the failed job is then never run again: its options are those on record, and nothing asks for its
@@ -12,6 +12,7 @@ writes the record of a job, and are made only where Snakemake is as expected (`d
 """
 
 import inspect
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -56,6 +57,20 @@ def keep_true_records() -> list[str]:
 
     Job.postprocess, PersistenceBase.finished = postprocess_noting_failure, finished_unless_failed
     return []
+
+
+def at_start(workflow: Any, function: Callable[[], None]) -> None:
+    """Call `function` when a run starts, but not in a dry run nor in the processes of jobs.
+
+    As `onstart`, of which Snakemake runs only that of the main Snakefile, not that of a module.
+    """
+    others = workflow._onstart
+
+    def start(log: Any) -> None:
+        function()
+        others(log)
+
+    workflow._onstart = start
 
 
 def _as_in_main_process(persistence: Any) -> Any:

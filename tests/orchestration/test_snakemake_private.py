@@ -1,4 +1,4 @@
-"""Snakemake's records of jobs, on small workflows: kept true where jobs fail, or end without their submitter."""
+"""The private parts of Snakemake do what they are used for, on small workflows; a version that changed is named."""
 
 import json
 import re
@@ -12,15 +12,16 @@ import pytest
 import snakemake.jobs
 from snakemake.persistence import PersistenceBase
 
-from ipcascade.orchestration import job_records
+from ipcascade.orchestration import snakemake_private
 from support import REPOSITORY
 
 pytestmark = pytest.mark.workflow
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(REPOSITORY / "workflow")!r})
-from ipcascade.orchestration.job_records import keep_true_records
+from ipcascade.orchestration.snakemake_private import at_start, keep_true_records
 assert keep_true_records() == []
+at_start(workflow, lambda: open("started", "a").write("once"))
 
 rule make:
     output: "made"
@@ -40,13 +41,15 @@ def record(folder: Path) -> dict:
 
 
 def test_this_version_of_snakemake_is_as_expected():
-    assert job_records.differences() == []
-    installed, tested = (tuple(map(int, text.split("."))) for text in (version("snakemake"), job_records.LAST_TESTED))
+    assert snakemake_private.differences() == []
+    installed, tested = (
+        tuple(map(int, text.split("."))) for text in (version("snakemake"), snakemake_private.LAST_TESTED)
+    )
     minimum = re.search(r'min_version\("([\d.]+)"\)', (REPOSITORY / "workflow/Snakefile").read_text())[1]
     assert installed >= tuple(map(int, minimum.split(".")))
     assert installed <= tested, (
-        f"Snakemake {version('snakemake')} is newer than orchestration/job_records.py was tested with "
-        f"({job_records.LAST_TESTED}): if these tests and those on Slurm pass, raise LAST_TESTED"
+        f"Snakemake {version('snakemake')} is newer than orchestration/snakemake_private.py was tested with "
+        f"({snakemake_private.LAST_TESTED}): if these tests and those on Slurm pass, raise LAST_TESTED"
     )
 
 
@@ -58,7 +61,7 @@ def test_another_snakemake_is_left_as_it_is(monkeypatch, holder):
         pass
 
     monkeypatch.setattr(holder, name, changed)
-    (sentence,) = job_records.keep_true_records()
+    (sentence,) = snakemake_private.keep_true_records()
     assert sentence.startswith(f"Snakemake {version('snakemake')}: {holder.__name__}.{name} does not take ")
     assert getattr(holder, name) is changed
 
@@ -76,3 +79,12 @@ def test_a_job_that_was_submitted_leaves_a_record_without_checksums(tmp_path):
     errors = run(tmp_path, "good", *submitted)
     assert (tmp_path / "made").read_text() == "good\n", errors
     assert record(tmp_path)["params"] == ["'good'"] and record(tmp_path)["input_checksums"] == {}
+
+
+def test_what_belongs_to_a_start_is_done_once_per_run_and_not_in_a_dry_run(tmp_path):
+    run(tmp_path, "good", "--dry-run")
+    assert not (tmp_path / "started").exists()
+    run(tmp_path, "good")
+    assert (tmp_path / "started").read_text() == "once", (
+        f"Snakemake {version('snakemake')} has changed what snakemake_private.at_start relies on"
+    )
