@@ -65,7 +65,20 @@ def bootstrap_values(
     for weights in group_weights(len(counts.documents), samples, seed):
         for name, values in _headline_measures(counts.of_samples(weights), occurs, tree).items():
             parts.setdefault(name, []).append(values)
-    return {name: np.concatenate(values) for name, values in parts.items()}
+    found = {name: np.concatenate(values) for name, values in parts.items()}
+    everything = _headline_measures(counts.of_samples(np.ones((1, len(counts.documents)))), occurs, tree)
+    return found | {
+        name: _recentred(found[name], float(everything[name][0])) for name in found if name.endswith(".f1_macro")
+    }
+
+
+def _recentred(values: np.ndarray, value: float) -> np.ndarray:
+    """Bootstrap values of macro F1, moved so that their mean is the value over all documents; from 0 to 1.
+
+    Which rare labels a sample misses moves its macro F1 one way: leaving them out of the mean raises it where they have
+    a low F1, as rare labels do. That is due to resampling, not to the documents.
+    """
+    return np.clip(values - values.mean() + value, 0, 1)
 
 
 def group_weights(groups: int, samples: int, seed: int) -> Iterator[np.ndarray]:
@@ -143,7 +156,8 @@ def _f1_macro(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, occurs:
     """Macro F1 in each bootstrap sample: float64 [samples] from counts [samples, labels].
 
     A rare label is often missing from a bootstrap sample altogether, and counting its 0/0 as 0 there would put the
-    whole interval below the value it belongs to. So the mean is over the labels that the sample has, true or predicted.
+    whole interval below the value it belongs to. So the mean is over the labels that the sample has, true or predicted,
+    and `_recentred` takes out what that does to the mean of all samples.
     occurs (bool [labels]): the labels that all documents together have; the others count as 0 in the measure itself, so
     their share scales the mean down alike.
     """
