@@ -12,6 +12,36 @@ from ipcascade.core.files import SCHEMA_VERSION, write_parquet
 from ipcascade.core.label_tree import IPC, LabelTree
 from support import WORDS, Files, config_file, corpus_frame, write_corpus
 
+# Files whose tests share something that takes minutes to make: a worker of pytest-xdist gets all of them. They come
+# first, since those on Slurm mostly wait, while another worker does the rest.
+GROUPS = {
+    "slurm": ("tests/slurm/",),
+    "finished": ("tests/workflow/test_chain.py", "tests/workflow/test_reruns.py"),
+}
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that go to one worker together: a group, or those of one file."""
+    path = nodeid.partition("::")[0]
+    return next((name for name, paths in GROUPS.items() if path.startswith(paths)), path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = list(GROUPS)
+    items.sort(key=lambda item: order.index(group) if (group := group_of(item.nodeid)) in GROUPS else len(order))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByGroup(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)
+
 
 @pytest.fixture(scope="session")
 def tree() -> LabelTree:

@@ -5,14 +5,6 @@ import pytest
 from projects import Project, copy_of_project
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a finished run go to one worker, which makes it once."""
-    for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished"))
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory, encoder_folder) -> Project:
     """A project whose whole chain has run once. Tests that change it leave it as they found it."""
