@@ -46,6 +46,7 @@ def snakemake(folder: Path, *arguments: str, refused: list[str]) -> subprocess.C
     "arguments",
     [
         ["--lint"],
+        ["--rulegraph", "dot"],
         ["--configfile", "config/demo.yaml", "--rulegraph", "dot"],
         ["--configfile", "config/demo.yaml", "--dry-run"],
     ],

@@ -1,7 +1,5 @@
 """What Snakemake says when the config is wrong: one sentence of ours at the end, exit code 1, nothing made."""
 
-import re
-
 import pytest
 
 pytestmark = pytest.mark.workflow
@@ -71,10 +69,8 @@ def test_a_failing_command_gives_its_sentence_and_leaves_nothing(fresh):
     arguments = ["--profile", "profiles/local", "--configfile", "mine.yaml", "--", "results/corpus/corpus.parquet"]
     done = fresh.snakemake(*arguments, check=False)
     assert done.returncode == 1
-    # The profile shows the log file, which has the traceback too.
-    printed, shown = re.subn(r"^ *Logfile logs/corpus.log:\n *=+\n.*?^ *=+$", "", done.stdout, flags=re.M | re.S)
-    assert shown and "ipcascade corpus: " in printed and "corpus.language" in printed
-    assert "Traceback" not in printed
+    assert "ipcascade corpus: " in done.stdout and "corpus.language" in done.stdout
+    assert "Traceback" not in done.stdout
     assert not list((fresh.folder / "results/corpus").glob("*"))
 
 

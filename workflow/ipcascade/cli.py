@@ -73,7 +73,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
     shared.add_argument(
         "--config", type=Path, help="config in YAML, as results/run_config.yaml (default: all defaults)"
     )
-    shared.add_argument("--log", type=Path, help="file for plain progress lines and tracebacks")
+    shared.add_argument("--log", type=Path, help="file for plain progress lines and causes of errors")
     parser = argparse.ArgumentParser(prog="ipcascade", description="From a patent database to a trained classifier.")
     parser.add_argument("--version", action="version", version=f"ipcascade {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -112,14 +112,17 @@ class _Reported(Exception):
 
 @contextmanager
 def _sentences(command: str) -> Iterator[None]:
-    """Report what a user can fix in one sentence on stderr; the log file gets the traceback of every error."""
+    """Report what a user can fix in one sentence on stderr.
+
+    The log file gets its causes, too, and the traceback of any other error.
+    """
     try:
         yield
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(SECONDS_BEFORE_OTHER_RANKS_REPORT)
-        error.__suppress_context__ = False  # `from None` keeps a cause off the screen, not out of the log file
-        log.debug("", exc_info=True)
+        for cause in _causes(error):
+            log.debug("caused by %s: %s", type(cause).__name__, cause)
         log.error("ipcascade %s: %s", command, error)
         raise _Reported(1) from None
     except BrokenPipeError:  # the reader of the output has closed it: `ipcascade summary | head`
@@ -134,6 +137,15 @@ def _sentences(command: str) -> Iterator[None]:
         # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
         log.error("ipcascade %s: %s: %s", command, error.filename or "a file", error.strerror)
         raise _Reported(1) from None
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The errors behind an error, the nearest first; `from None` keeps one off the screen, not out of the log file."""
+    found = []
+    while behind := error.__cause__ or error.__context__:
+        found.append(behind)
+        error = behind
+    return found
 
 
 @contextmanager

@@ -12,7 +12,7 @@ log = logging.getLogger("ipcascade")
 
 @contextmanager
 def logging_to(path: Path | None) -> Iterator[None]:
-    """Warnings, errors and facts to stderr; with `path` also every progress line and traceback, to that file.
+    """Warnings, errors and facts to stderr; with `path` to that file, too, and every progress line and cause of errors.
 
     On a terminal progress is a bar, so its plain lines stay out of stderr there. Of several ranks the first reports
     everything; of the others only errors are shown.

@@ -24,9 +24,9 @@ from typing import Any
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
+from ipcascade.encoder.options import COMMIT
 
 log = logging.getLogger(__name__)
-COMMIT = re.compile(r"[0-9a-f]{40}")
 # huggingface_hub reads these when it is first imported. Its telemetry is a request of its own.
 SETTINGS = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
@@ -46,7 +46,7 @@ def fetch(name: str, revision: str | None, choose: Choice) -> Path:
     Raises UserError where there is no such repository, commit or file, or where a file is not what the hub declares;
     NotFetchedError where the hub cannot be reached and the cache does not hold the files.
     """
-    if revision is None or not COMMIT.fullmatch(revision):
+    if revision is None or not re.fullmatch(COMMIT, revision):
         raise UserError(
             f"encoder.revision is {revision or 'not set'}: a hub id ({name}) needs the full hash of a commit "
             "(40 digits), since a branch or tag may point to other files tomorrow"

@@ -14,9 +14,11 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.encoder.options import COMMIT
 from ipcascade.sources.patstat.delivery import delivery_files
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
+# Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
+GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
 
 
 def end(error: object) -> NoReturn:
@@ -58,7 +60,12 @@ def label_tree_of(config: Config) -> Path:
 
 
 def delivery_of(config: Config) -> list[Path]:
-    """The files of the PATSTAT delivery. Raises UserError where it is not given, or not complete."""
+    """The files of the PATSTAT delivery; none where only a graph of the rules is drawn and no delivery is given.
+
+    Raises UserError where it is not given otherwise, or not complete.
+    """
+    if config.source.path is None and any(word.partition("=")[0] in GRAPHS for word in sys.argv):
+        return []
     if config.source.path is None:
         raise UserError(
             "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
@@ -74,7 +81,7 @@ def check_encoder(config: Config) -> None:
         return
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         raise UserError(f"encoder.name: the folder {name} does not exist, and a hub id is OWNER/NAME")
-    if not COMMIT.fullmatch(revision or ""):
+    if not re.fullmatch(COMMIT, revision or ""):
         raise UserError(
             f"encoder.revision is {revision or 'not set'}: a hub id ({name}) needs the full hash of a commit "
             "(40 digits), since a branch or tag may point to other files tomorrow"
