@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--choice", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    precision = resolve_precision("auto", torch.device("cpu"))
+    precision = resolve_precision("auto", torch.device("cpu"), "training")
     if args.choice:
         inputs = Inputs.open(args.folder, start("cpu", args.threads))
         undo(args.choice)

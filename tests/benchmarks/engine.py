@@ -253,7 +253,7 @@ def precisions(device: str) -> list[ResolvedPrecision]:
     """What contenders may choose from: fp16 on a GPU; fp32 and, where the processor has it, bf16 on a CPU."""
     if device == "cuda":
         return ["fp16"]
-    fast = resolve_precision("auto", torch.device("cpu"))
+    fast = resolve_precision("auto", torch.device("cpu"), "training")
     return ["fp32"] if fast == "fp32" else ["fp32", fast]
 
 

@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     if "int8" in args.ways:
         try:
-            resolve_precision("int8", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+            resolve_precision("int8", torch.device("cuda" if torch.cuda.is_available() else "cpu"), "scoring")
         except UserError as error:
             parser.error(f"--ways int8: {error}; or leave int8 out")
     config = with_options(yaml.safe_load(args.configfile.read_text(encoding="utf-8")), "corpus", levels=args.levels)

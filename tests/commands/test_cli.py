@@ -14,6 +14,7 @@ import pytest
 from ipcascade import __version__
 from ipcascade.cli import command_names, main
 from ipcascade.core.files import read_json, write_json, write_parquet
+from ipcascade.core.logs import logging_to
 from support import REPOSITORY, config_file, corpus_frame, write_corpus
 
 COMMANDS = REPOSITORY / "workflow/ipcascade/commands"
@@ -128,6 +129,22 @@ def test_what_the_operating_system_refuses_is_one_sentence(corpus, capsys):
     err = capsys.readouterr().err
     assert len([line for line in err.splitlines() if line.startswith("ipcascade splits: ")]) == 1
     assert "Traceback" not in err and "Not a directory" in err
+
+
+def test_ranks_and_the_process_that_launched_them_write_to_one_log_file(tmp_path, monkeypatch):
+    """Neither overwrites lines of the other; what an earlier run left is gone."""
+    path = tmp_path / "train.log"
+    path.write_text("of an earlier run, and longer than all that follows\n" * 5)
+    with logging_to(path):
+        log = logging.getLogger("ipcascade")
+        log.info("first of the parent")
+        with monkeypatch.context() as rank:
+            rank.setenv("RANK", "0")
+            with logging_to(path):
+                log.info("first of the rank, in a sentence of some length")
+        log.info("second of the parent")
+    words = [line.split(" ", maxsplit=2)[2] for line in path.read_text().splitlines()]
+    assert words == ["first of the parent", "first of the rank, in a sentence of some length", "second of the parent"]
 
 
 def test_a_log_file_that_cannot_be_written_is_one_sentence(corpus, capsys):

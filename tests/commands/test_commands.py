@@ -173,7 +173,7 @@ def test_results_have_provenance_beside_them(results):
 def test_scores_of_another_split_are_refused(two_levels, tmp_path, capsys):
     arguments = ["thresholds", *two_levels.files.documents(), "--scores", two_levels.path("test.parquet")]
     assert main([*arguments, "--thresholds", str(tmp_path / "t.json")]) == 1
-    assert "is not of the split 'val'" in capsys.readouterr().err
+    assert "does not belong to the split 'val'" in capsys.readouterr().err
     arguments = [
         "metrics",
         *two_levels.files.documents(),
@@ -184,7 +184,7 @@ def test_scores_of_another_split_are_refused(two_levels, tmp_path, capsys):
     ]
     thresholds = ["--thresholds", two_levels.path("thresholds.json")]
     assert main([*arguments, *thresholds, "--metrics", str(tmp_path / "m.json")]) == 1
-    assert "is not of the split 'test'" in capsys.readouterr().err
+    assert "does not belong to the split 'test'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -103,7 +103,7 @@ def test_scores_are_given_in_the_order_of_the_split(paths, tmp_path):
     ],
 )
 def test_scores_of_another_split_are_refused(paths, tmp_path, ids, sentence):
-    with pytest.raises(UserError, match=f"is not of the split 'val': it {sentence}"):
+    with pytest.raises(UserError, match=f"does not belong to the split 'val': it {sentence}"):
         Documents.read(*paths).scores_of("val", scores_file(tmp_path, ids))
 
 

@@ -2,6 +2,7 @@ import copy
 import csv
 import itertools
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -264,6 +265,16 @@ def test_labels_that_end_early_leave_the_lists_below_empty(tmp_path):
         (["G"], [], []), (["C"], ["C07"], []), (["A"], ["A01"], ["A01B"]),
     ]  # fmt: skip
     assert str(corpus.schema["subclass"]) == "List(String)"
+
+
+def test_levels_may_be_called_like_any_column_that_the_corpus_is_made_with(tmp_path):
+    names = ("appln_id", "family", "group", "position", "leaf", "document", "date", "text_hash", "rank", "code")
+    tables = small()
+    expected, _ = make(tmp_path / "own", tables)
+    for number, pair in enumerate(zip(names[::2], names[1::2], strict=True)):
+        tree = replace(TREE, levels=pair)
+        corpus, _ = make(tmp_path / str(number), tables, tree=tree)
+        assert_frame_equal(corpus, expected.rename(dict(zip(TREE.levels, pair, strict=True))))
 
 
 def test_obsolete_codes_are_counted_and_named(tmp_path):

@@ -8,8 +8,11 @@ from polars.testing import assert_frame_equal
 
 from ipcascade.corpus.text import measure, measure_ascii, measure_unicode, normalise, with_title
 
+# Without letters that this Python does not know yet: polars has tables of a newer Unicode.
+KNOWN_LETTERS = st.characters(exclude_categories=["Cs", "Cn"])
 
-@given(st.text(max_size=30), st.text(max_size=30))
+
+@given(st.text(KNOWN_LETTERS, max_size=30), st.text(KNOWN_LETTERS, max_size=30))
 def test_equal_hashes_mean_equal_letters_and_digits(first, second):
     def plain(text):
         return "".join(

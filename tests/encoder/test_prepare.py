@@ -213,7 +213,7 @@ def test_the_librarys_log_handlers_are_as_before(hub, tmp_path):
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({"name": "an-owner/nothing"}, ["encoder.name: the hub knows no an-owner/nothing", "no such folder"]),
+        ({"name": "an-owner/nothing"}, ["encoder.name: an-owner/nothing is not on the hub", "no such folder"]),
         ({"revision": "f" * 40}, [f"encoder.revision: {NAME} has no commit {'f' * 40};", f"{NAME}/commits/main"]),
         ({"revision": "main"}, ["encoder.revision is main", "full hash of a commit"]),
         ({"revision": COMMIT[:12]}, [f"encoder.revision is {COMMIT[:12]}:", "full hash of a commit"]),

@@ -105,7 +105,7 @@ def test_the_order_of_the_scores_changes_nothing(tmp_path: Path) -> None:
 def test_thresholds_are_fitted_on_the_validation_split_alone(tmp_path: Path, capsys) -> None:
     scored = Scored(tmp_path, TWO)
     assert scored.fit("test") == 1
-    assert "is not of the split 'val'" in capsys.readouterr().err
+    assert "does not belong to the split 'val'" in capsys.readouterr().err
     assert not (tmp_path / "thresholds.json").exists()
 
 
@@ -121,7 +121,7 @@ def test_scores_of_another_split_are_not_measured(tmp_path: Path, capsys) -> Non
     scored = Scored(tmp_path, TWO)
     assert scored.fit() == 0
     assert scored.measure("test", scores="val") == 1
-    assert "is not of the split 'test'" in capsys.readouterr().err
+    assert "does not belong to the split 'test'" in capsys.readouterr().err
     assert not (tmp_path / "test.json").exists()
 
 

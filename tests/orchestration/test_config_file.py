@@ -63,10 +63,23 @@ def test_another_run_may_use_it_and_not_change_it(path):
         other.join()
 
 
-def test_a_file_system_without_locks_is_reported(path, monkeypatch):
-    def refuses(*_):
-        raise OSError(38, "Function not implemented")
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_a_folder_that_cannot_be_written_is_one_sentence(path, monkeypatch, has_locks):
+    """And not a matter of locks."""
+    path.parent.write_text("a file in the folder's place")
+    if not has_locks:
+        monkeypatch.setattr(fcntl, "flock", refuses)
+    reported: list[str] = []
+    with pytest.raises(UserError, match=r"results/run_config\.yaml could not be written: "):
+        config_file.hold(config(1), path, reported.append)
+    assert bool(reported) != has_locks
 
+
+def refuses(*_):
+    raise OSError(38, "Function not implemented")
+
+
+def test_a_file_system_without_locks_is_reported(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuses)
     reported: list[str] = []
     config_file.hold(config(1), path, reported.append)

@@ -246,14 +246,52 @@ def test_known_decorators_do_nothing(edit, decorator):
 
 @pytest.mark.parametrize(
     "module",
-    ["core/files.py", "core/errors.py", "core/progress.py", "core/provenance.py", "core/logs.py", "core/options.py",
-     "corpus/options.py", "config.py", "training/card.py", "runtime/device.py", "tools/__init__.py"],
+    ["core/files.py", "core/errors.py", "core/progress.py", "core/provenance.py", "core/logs.py", "config.py",
+     "training/card.py", "runtime/device.py", "tools/__init__.py"],
 )  # fmt: skip
 def test_modules_without_effect_never_count(edit, module):
     name = module.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     make = f"from pack.{name} import thing\ndef add_arguments(parser): ...\ndef run(args, config):\n    thing()\n"
     files = {MAIN: make, module: "switch(1)\ndef thing():\n    return 1\n"}
     assert not changes(edit(files, module, "1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("width: int = 3", "width: int = 4", False),  # options are listed by the rules
+        ('Literal["a"]', 'Literal["a", "b"]', False),
+        ("return WIDEST", "return 2 * WIDEST", True),
+        ("WIDEST = 9", "WIDEST = 8", True),
+        ("return 1", "return 2", False),
+    ],
+)
+def test_of_options_only_functions_and_constants_count(edit, old, new, changed):
+    make = """
+        from pack.stage.options import Options, widest
+
+        def add_arguments(parser): ...
+
+        def run(args, config):
+            return widest(Options())
+    """
+    options = """
+        from typing import Literal
+
+        Kind = Literal["a"]
+        WIDEST = 9
+
+        class Options:
+            width: int = 3
+            kind: Kind = "a"
+
+        def widest(options: Options) -> int:
+            return WIDEST
+
+        def unused():
+            return 1
+    """
+    assert changes(edit({MAIN: make, "stage/options.py": options}, "stage/options.py", old, new)) == changed
 
 
 def test_a_part_of_a_command_has_a_fingerprint_of_its_own(tmp_path):

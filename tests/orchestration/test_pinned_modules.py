@@ -9,7 +9,7 @@ MODULES = {
         commands._label_tree commands.corpus
         core.label_tree core.random_streams
         corpus.abstracts corpus.applications corpus.build corpus.families corpus.funnel corpus.labels
-        corpus.sampling corpus.text
+        corpus.options corpus.sampling corpus.text
         sources.patstat.delivery sources.patstat.tables
     """,
     "tokens": """
@@ -19,15 +19,15 @@ MODULES = {
     """,
     "train": """
         commands._documents commands.train
-        core.documents core.label_tree core.names core.random_streams core.tensors
+        core.documents core.label_tree core.names core.options core.random_streams core.tensors
         encoder.positions encoder.tokenizer encoder.tokens
-        evaluation.counts evaluation.epoch_selection evaluation.mask evaluation.reference_h_f1
+        evaluation.counts evaluation.epoch_selection evaluation.mask evaluation.options evaluation.reference_h_f1
         inference.forward
         model.attention model.batching model.compatibility model.export model.network
         runtime.compilation runtime.dropout runtime.kernels runtime.launch runtime.memory runtime.precision
         runtime.torch_private
         training.batches training.checkpoint training.distributed training.initialisation training.loop
-        training.loss training.optimizer training.run training.throughput
+        training.loss training.optimizer training.options training.run training.throughput
     """,
     "score": """
         commands._documents commands.score

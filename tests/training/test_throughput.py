@@ -1,5 +1,7 @@
 """Operations against torch's own count, and peaks by the GPU's name."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.model.batching import Padding
 from ipcascade.model.network import inputs_of
-from ipcascade.training.throughput import forward_flops, peak_flops
+from ipcascade.training.throughput import EpochCounts, forward_flops, peak_flops
 from support import classifier
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -41,6 +43,15 @@ def test_operations_of_bert_base_are_the_known_ones():
     with torch.device("meta"):
         encoder = BertModel(BertConfig(), add_pooling_layer=False)
     assert forward_flops(encoder, 180, 180**2) / 180 == pytest.approx(177e6, rel=0.01)
+
+
+def test_a_resumed_epoch_keeps_the_peak_memory_of_before(monkeypatch):
+    counts = EpochCounts()
+    for peak in (700.0, 300.0):
+        monkeypatch.setattr("ipcascade.training.throughput.peak_memory", lambda device, peak=peak: peak)
+        counts.note_peak_memory(CPU)
+        counts = EpochCounts(**asdict(counts))  # as through a checkpoint
+    assert counts.peak_memory_mib == 700.0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ipcascade.core.files import write_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.build import build
+from ipcascade.corpus.options import reads_titles
 from ipcascade.sources.patstat.tables import Delivery
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Build the corpus with the levels that are learned, and write it with its label tree, and the funnel."""
     table = label_tree_file(args, config)
     tree = LabelTree.read(table).select(config.corpus.levels)
-    delivery = Delivery.open(args.delivery, titles=config.corpus.reads_titles)
+    delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
     corpus, funnel = build(delivery, tree, config.corpus, config.seed)
     write_json(args.funnel, funnel)
     write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": config.corpus.text})

@@ -59,10 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-minutes", type=float, default=5, help="how often to save one (default: 5)")
     parser.add_argument(
         "--time-limit", type=float, metavar="MINUTES",
-        help="wall time of the job; training saves and stops shortly before it is over. Used in jobs that Snakemake "
-        f"submitted ({SUBMITTED} is set), elsewhere nothing ends with it",
+        help="wall time of the job: training saves and stops shortly before it is over. Has an effect only in jobs "
+        f"that Snakemake submitted ({SUBMITTED} is set)",
     )  # fmt: skip
-    parser.add_argument("--code", default="", help="fingerprint of the code, which the workflow adds to checkpoints")
+    parser.add_argument("--code", default="", help="fingerprint of the code; checkpoints of other code are not used")
     parser.add_argument("--model", type=Path, required=True, help="model folder to write")
     parser.add_argument("--epochs", type=Path, required=True, help="epochs.parquet to write: facts per epoch")
     parser.add_argument(
@@ -94,7 +94,7 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
     data = TrainingData(
         documents.tree, cache, documents.truth, documents.positions("train"), documents.positions("val")
     )
-    precision = resolve_precision(config.training.precision, ranks.device)
+    precision = resolve_precision(config.training.precision, ranks.device, "training")
     checkpoints = _checkpoints(args, config, precision)
     log.info(
         "training on %d x %s in %s: %d documents, %d for validation, checkpoints in %s",

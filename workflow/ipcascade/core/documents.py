@@ -67,7 +67,7 @@ class Documents:
                 else f"lacks {len(missing):,} of its documents, {missing[0]!r} first" if missing
                 else "has a document more than once"
             )  # fmt: skip
-            raise UserError(f"{path} is not of the split {split!r}: it {what}; score that split again")
+            raise UserError(f"{path} does not belong to the split {split!r}: it {what}; score that split again")
         return scores[[row[document_id] for document_id in wanted]]
 
 

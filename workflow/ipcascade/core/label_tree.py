@@ -27,7 +27,8 @@ IPC = Path(__file__).parent / "label_trees" / "ipc.tsv"
 COLUMNS = ("code", "parent", "level", "title")
 # Level names become columns of the corpus and keys of the measures, codes become columns of the scores.
 RESERVED_LEVELS = frozenset(
-    "document_id family_id group_id office kind filing_year words text default hierarchical reference documents".split()
+    "document_id family_id group_id office kind filing_year words text split default fixed global hierarchical"
+    " reference documents".split()
 )
 RESERVED_CODES = frozenset(("document_id", "epoch"))
 
@@ -261,18 +262,23 @@ def _tree_of(rows: Sequence[_Row], place: str) -> LabelTree:
             )
         depth = depth_of[row.parent] + 1 if row.parent else 0
         if depths.setdefault(row.level, depth) != depth:
-            above = row.parent or "no parent"
+            above = repr(row.parent) if row.parent else "no label"
             raise UserError(
-                f"{where}: the {row.level} {row.code!r} has {above!r} above it, not one level as others have"
+                f"{where}: the {row.level} {row.code!r} has {above} above it and so another depth than the labels "
+                f"of the level {row.level!r} before it"
             )
         depth_of[row.code] = depth
-    levels = sorted(depths, key=lambda level: depths[level])
-    if sorted(depths.values()) != list(range(len(levels))):
-        twice = next(level for level in levels if list(depths.values()).count(depths[level]) > 1)
-        raise UserError(f"{place.format(rows[0].line)}: the level {twice!r} is as deep as another one")
+    level_at: dict[int, str] = {}
     for row in rows:
+        first = level_at.setdefault(depths[row.level], row.level)
+        if first != row.level:
+            raise UserError(
+                f"{place.format(row.line)}: {row.code!r} has the level {row.level!r}, where labels of the same depth "
+                f"above it have the level {first!r}"
+            )
         if row.code in depths:  # both are columns of predictions
             raise UserError(f"{place.format(row.line)}: the code {row.code!r} is the name of a level, too; rename one")
+    levels = [level_at[depth] for depth in sorted(level_at)]
     in_order = [row for level in levels for row in rows if row.level == level]
     index = {row.code: column for column, row in enumerate(in_order)}
     return LabelTree(

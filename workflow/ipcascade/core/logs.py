@@ -27,8 +27,10 @@ def logging_to(path: Path | None) -> Iterator[None]:
     handlers: list[logging.Handler] = [screen]
     if path is not None and rank == 0:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Appended to by ranks, since the process that launched them has it open too.
-        file = logging.FileHandler(path, mode="a" if launched else "w", encoding="utf-8")
+        if not launched:
+            path.write_bytes(b"")
+        # Always at the end, since the process that launched the ranks and the first of them write to it in turns.
+        file = logging.FileHandler(path, mode="a", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S"))
         handlers.append(file)
     level, propagate, before = log.level, log.propagate, log.handlers[:]

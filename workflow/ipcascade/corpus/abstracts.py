@@ -6,7 +6,7 @@ import polars as pl
 from ipcascade.core.errors import UserError
 from ipcascade.corpus.applications import positions, refuse_doubles
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.options import CorpusOptions
+from ipcascade.corpus.options import CorpusOptions, reads_titles
 from ipcascade.corpus.text import measure, with_title
 from ipcascade.sources.patstat.tables import Delivery
 
@@ -50,7 +50,7 @@ def read_texts(delivery: Delivery, options: CorpusOptions, wanted: pl.Series) ->
             f"{delivery.folder}: tls203 gave {texts.height:,} of {len(wanted):,} abstracts on its second reading; "
             "the files changed meanwhile: run this again when nothing writes there"
         )
-    if not options.reads_titles:
+    if not reads_titles(options):
         return texts.rename({"appln_abstract": "text"})
     titles = _texts_of(delivery, "tls202", "appln_title", options.language, wanted, "read tls202")
     refuse_doubles(titles["appln_id"].sort(), "tls202")

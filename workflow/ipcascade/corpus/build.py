@@ -17,7 +17,7 @@ from ipcascade.corpus.abstracts import measure_abstracts, read_texts
 from ipcascade.corpus.applications import read_applications
 from ipcascade.corpus.families import family_name, group, represent
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.labels import ApplicationLeaves, label_lists, read_labels
+from ipcascade.corpus.labels import ApplicationLeaves, column_of, label_lists, read_labels
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.sampling import draw
 from ipcascade.sources.patstat.tables import Delivery
@@ -62,7 +62,7 @@ def build(
             filing_year="filing_year",
             words="words",
             text="text",
-            **{level: pl.col(level) for level in tree.levels},
+            **{level: pl.col(column_of(level)) for level in tree.levels},
         )
     )
     return corpus, {

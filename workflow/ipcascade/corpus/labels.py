@@ -88,7 +88,7 @@ def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLeaves:
 def label_lists(
     sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLeaves, tree: LabelTree, family_labels: str
 ) -> pl.DataFrame:
-    """appln_id of each document, and one list of codes per level, named after it, in tree order.
+    """appln_id of each document, and one list of codes per level (column: `column_of`), in tree order.
 
     A list is empty where all leaves of the document are above that level.
     family_labels: union, the labels of all applications of its family; representative, the document's own.
@@ -101,9 +101,17 @@ def label_lists(
     owner = document[found.positions]
     wanted = owner > 0
     pairs = pl.DataFrame({"appln_id": owner[wanted], "leaf": found.leaves[wanted]}).unique()
-    labels = pairs.select("appln_id", **{level: _at_level(pairs["leaf"], level, tree) for level in tree.levels})
-    lists = labels.group_by("appln_id").agg(pl.col(level).drop_nulls().unique().sort() for level in tree.levels)
-    return lists.with_columns(_codes(level, tree) for level in tree.levels)
+    columns = [column_of(level) for level in tree.levels]
+    labels = pairs.select(
+        "appln_id", *(_at_level(pairs["leaf"], level, tree).alias(column_of(level)) for level in tree.levels)
+    )
+    lists = labels.group_by("appln_id").agg(pl.col(column).drop_nulls().unique().sort() for column in columns)
+    return lists.with_columns(_codes(column, tree) for column in columns)
+
+
+def column_of(level: str) -> str:
+    """The column of a level's labels while the corpus is made; a level may be called like any other column there."""
+    return f"labels: {level}"
 
 
 def _at_level(leaves: pl.Series, level: str, tree: LabelTree) -> pl.Series:
@@ -116,6 +124,7 @@ def _at_level(leaves: pl.Series, level: str, tree: LabelTree) -> pl.Series:
     return pl.Series(on_path, dtype=pl.Int32).gather(leaves)
 
 
-def _codes(level: str, tree: LabelTree) -> pl.Expr:
-    columns = list(range(len(tree.labels)))
-    return pl.col(level).list.eval(pl.element().replace_strict(columns, list(tree.labels), return_dtype=pl.String))
+def _codes(column: str, tree: LabelTree) -> pl.Expr:
+    positions_of_labels = list(range(len(tree.labels)))
+    codes = pl.element().replace_strict(positions_of_labels, list(tree.labels), return_dtype=pl.String)
+    return pl.col(column).list.eval(codes)

@@ -21,7 +21,7 @@ class CorpusOptions(Section):
     offices: list[str] | None = None
     """Filing offices to keep (EP, US, ...); null keeps all."""
     first_year: int | None = None
-    """First filing year to keep; null sets no bound. With a bound, applications without a filing year are dropped."""
+    """First filing year to keep; null: no limit. With a limit, applications without a filing year are dropped."""
     last_year: int | None = None
     """Last filing year to keep, likewise."""
     language: str = "en"
@@ -40,13 +40,13 @@ class CorpusOptions(Section):
     """Sample size; a smaller sample is a subset of a larger one. null keeps every document (their texts must fit in
     memory: about 100 GB for the whole of PATSTAT)."""
 
-    @property
-    def reads_titles(self) -> bool:
-        """Whether titles are part of the text."""
-        return self.text == "title_and_abstract"
-
     @model_validator(mode="after")
     def _years_in_order(self) -> "CorpusOptions":
         if self.first_year is not None and self.last_year is not None and self.first_year > self.last_year:
             raise ValueError(f"first_year {self.first_year} is after last_year {self.last_year}")
         return self
+
+
+def reads_titles(options: CorpusOptions) -> bool:
+    """Whether titles are part of the text."""
+    return options.text == "title_and_abstract"

@@ -147,8 +147,8 @@ def _one_sentence(name: str, revision: str) -> Iterator[None]:
         ) from None
     except errors.RepositoryNotFoundError:
         raise UserError(
-            f"encoder.name: the hub knows no {name}, and there is no such folder here; check the name, or set HF_TOKEN "
-            "where the repository is private"
+            f"encoder.name: {name} is not on the hub, and there is no such folder here; check the name, or set "
+            "HF_TOKEN if the repository is private"
         ) from None
     except errors.RevisionNotFoundError:
         raise UserError(

@@ -22,7 +22,7 @@ TEXTS_PER_BATCH = 1024
 
 
 def documents_key(document_ids: Sequence[str]) -> str:
-    """SHA-256 of the document ids in their order: tells whether a cache belongs to a corpus."""
+    """SHA-256 of the document ids in their order: shows whether a cache belongs to a corpus."""
     return hashlib.sha256("\n".join(document_ids).encode()).hexdigest()
 
 

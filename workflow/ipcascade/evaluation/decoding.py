@@ -1,4 +1,7 @@
-"""From probabilities to consistent label sets: the one function that every reader of probabilities calls."""
+"""From probabilities and thresholds to the predicted labels, as `decoding` in the config says.
+
+The commands metrics and predict decode here. Choosing an epoch, the history and the published grid use the mask itself.
+"""
 
 import numpy as np
 

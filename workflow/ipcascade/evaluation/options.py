@@ -37,12 +37,12 @@ class PerLabelOptions(Section):
     """The method per_label: the exact F1 maximum of each label, with a guard for rare ones."""
 
     guard: Literal["scutfbr", "joint"] = "scutfbr"
-    """scutfbr: a label whose best validation F1 is below floor, or with fewer than minimum_positives, takes its level's
+    """scutfbr: a label whose best validation F1 is below floor, or with fewer than minimum_positives, gets its level's
     global threshold; joint: the micro+macro method of Lin and Lin (2023)."""
     floor: Probability = 0.3
     """Floor on a label's best validation F1 (scutfbr)."""
     minimum_positives: Count = 10
-    """Fewest validation documents of a label that get a threshold of its own (scutfbr)."""
+    """A label with fewer validation documents gets its level's global threshold (scutfbr)."""
     folds: Annotated[int, Field(ge=2)] = 3
     """Folds of the joint method."""
 
@@ -62,17 +62,18 @@ class DecodingOptions(Section):
     """Parent-child consistency."""
 
     method: Literal["mask"] = "mask"
-    """mask: labels only below parents that are confident; all labels of a level where no label above is."""
+    """mask: labels only below parents with a high enough probability; where no label of the level above has one, all
+    labels of the level can be predicted."""
     confidence: Probability | None = None
-    """A parent is confident above this probability; null: above its own threshold (it is predicted)."""
+    """The probability that a parent must exceed; null: its own threshold (only below predicted parents)."""
 
 
 class EvaluationOptions(Section):
     """Measures."""
 
     bootstrap: Annotated[int, Field(ge=0)] = 1000
-    """Bootstrap samples for the confidence intervals of the headline measures; what is drawn are groups, which no split
-    divides. 0 leaves the intervals out."""
+    """Bootstrap samples for the confidence intervals of the headline measures; groups of documents that splits keep
+    together are drawn, not single documents. 0 leaves the intervals out."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of the confidence intervals."""
 

@@ -17,7 +17,7 @@ class ScoringOptions(Section):
     precision: Precision | Literal["int8"] = "auto"
     """As in training; int8: linear layers in 8 bits, for CPUs without bf16."""
     compile: bool = False
-    """As in training; worth its time from some hundred thousand documents on."""
+    """As in training. It takes a minute or two per run, so it is meant for more than about 100,000 documents."""
     accelerator: Accelerator = "auto"
     """As in training."""
 

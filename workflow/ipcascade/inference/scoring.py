@@ -37,7 +37,7 @@ def score(
             f"the token cache has documents of {longest} tokens, but the model was trained on {known}; make the cache "
             f"again with tokens.max_length: {known}"
         )
-    precision = resolve_precision(options.precision, device)
+    precision = resolve_precision(options.precision, device, "scoring")
     set_up(device, deterministic=True)
     if precision == "int8":
         quantise(model.encoder)

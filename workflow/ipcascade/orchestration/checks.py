@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
 from ipcascade.sources.patstat.delivery import delivery_files
 
@@ -71,7 +72,7 @@ def delivery_of(config: Config) -> list[Path]:
             "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
             "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
         )
-    return delivery_files(Path(user_path(config.source.path)), config.corpus.text == "title_and_abstract")
+    return delivery_files(Path(user_path(config.source.path)), reads_titles(config.corpus))
 
 
 def check_encoder(config: Config) -> None:

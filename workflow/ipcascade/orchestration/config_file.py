@@ -8,6 +8,7 @@ date when a run starts, and no other run in the folder may then change it.
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from ipcascade import config as settings
@@ -17,29 +18,35 @@ LOCK = Path(".snakemake/ipcascade-config.lock")
 
 
 def write(config: settings.Config, path: Path) -> None:
-    """Write a config to its file, whole or not at all, and not where the file holds it already."""
-    if not _holds(path, config):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a config to its file, whole or not at all, and not where the file holds it already.
+
+    Raises UserError where it cannot be written.
+    """
+    if _holds(path, config):
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
         settings.write(config, temporary)
         temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise UserError(f"{path} could not be written: {error.strerror}") from error
 
 
 def hold(config: settings.Config, path: Path, report: Callable[[str], None]) -> None:
     """Write a config to its file, and keep other processes from changing it until this one ends.
 
     report: gets a sentence where the file system has no locks.
-    Raises UserError where another process holds the file with another config.
+    Raises UserError where another process holds the file with another config, and where it cannot be written.
     """
-    LOCK.parent.mkdir(exist_ok=True)
-    # Never closed here, and closed by the kernel with the process.
-    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    lock = None  # never closed here, and closed by the kernel with the process
     try:
+        LOCK.parent.mkdir(exist_ok=True)
+        lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(lock, fcntl.LOCK_SH)
         if not _holds(path, config):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            write(config, path)
-            fcntl.flock(lock, fcntl.LOCK_SH)
     except BlockingIOError:
         raise UserError(
             "another Snakemake runs in this folder with another config; wait for it, or use a folder of its own "
@@ -47,7 +54,10 @@ def hold(config: settings.Config, path: Path, report: Callable[[str], None]) -> 
         ) from None
     except OSError as error:
         report(f"{LOCK} cannot be locked ({error.strerror}): start no run with another config in this folder meanwhile")
-        write(config, path)
+        lock = None
+    write(config, path)
+    if lock is not None:
+        fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 def _holds(path: Path, config: settings.Config) -> bool:

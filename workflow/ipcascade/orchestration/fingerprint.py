@@ -10,6 +10,8 @@ unused helper for example, changes no hash. Where it cannot know, it counts more
   functions with a decorator that may register them) count, with what they reach;
 - a local variable with the name of a top-level definition reaches that definition.
 
+Of the files named options.py only functions and constants count: rules list the options that they depend on.
+
 Docstrings, comments, layout, log lines, progress, help texts and the arguments of errors never count, nor do the
 modules in `WITHOUT_EFFECT`. Names that exist only as text (getattr, dynamic imports) and modules that are imported
 only for what their import does are not followed; the package has neither.
@@ -24,7 +26,7 @@ from typing import NamedTuple
 PACKAGE = Path(__file__).parents[1]
 
 # These reach a result only as options (which rules list by themselves) or never: messages, files, the command line, the
-# device, the text of the model card. Files named options.py and __init__.py are among them, too.
+# device, the text of the model card.
 WITHOUT_EFFECT = frozenset(
     "core.errors core.files core.logs core.progress core.provenance config cli training.card runtime.device".split()
 )
@@ -86,6 +88,8 @@ class Package:
             module = self._module(place.module)
             if module is None or place in found:
                 continue
+            if place.name in module.without_effect:
+                continue
             if place.name in module.statements:
                 found.add(place)
                 ahead += [*self._definition(place, module).uses, Place(place.module, EFFECTS)]
@@ -97,7 +101,7 @@ class Package:
 
     def _module(self, name: str) -> "_Module | None":
         """A module of the package; None where there is none of that name, or where it has no effect."""
-        if name in WITHOUT_EFFECT or name.rpartition(".")[2] == "options":
+        if name in WITHOUT_EFFECT:
             return None
         if name not in self._modules:
             path = self._path(name)
@@ -155,7 +159,11 @@ class _Module:
         self.name = name
         body = _WithoutWording().visit(ast.parse(source)).body
         self.statements: dict[str, list[ast.stmt]] = {EFFECTS: []}
+        self.without_effect: set[str] = set()
         for statement in body:
+            if name.endswith(".options") and not _counts_in_options(statement):
+                self.without_effect.update(_defined_names(statement))
+                continue
             names = set(_defined_names(statement))
             for defined in sorted(names):
                 self.statements.setdefault(defined, []).append(statement)
@@ -182,6 +190,16 @@ def _defined_names(statement: ast.stmt) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
+
+
+def _counts_in_options(statement: ast.stmt) -> bool:
+    """Whether a statement of an options.py is code or a constant, and not options or the types of their values."""
+    match statement:
+        case ast.Import() | ast.ImportFrom() | ast.FunctionDef():
+            return True
+        case ast.Assign(value=value) | ast.AnnAssign(value=value):
+            return isinstance(value, ast.Constant)
+    return False
 
 
 def _does_something(statement: ast.stmt) -> bool:

@@ -33,7 +33,7 @@ def choose_device(accelerator: str, section: str) -> torch.device:
         whose = f"this job was given a GPU ({given})" if given else f"{section}.accelerator is cuda"
         raise UserError(
             f"{whose}, but torch {torch.__version__} sees none: {_why_not(given)}; "
-            f"or set {section}.accelerator: cpu to do without"
+            f"or set {section}.accelerator: cpu to use the CPU"
         )
     return torch.device("cpu")
 

@@ -18,7 +18,7 @@ def launch_ranks(count: int, words: Sequence[str]) -> int:
     """
     options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SECONDS_TO_SAVE), "-m"]
     try:
-        # After `--` its parser leaves the words alone: ours look like abbreviations of its own.
+        # After `--` torchrun's parser does not read our words, some of which look like abbreviations of its options.
         return run_torchrun([*options, "--", "ipcascade", *words])
     except KilledRank as killed:
         raise UserError(

@@ -110,7 +110,7 @@ def load(
             facts = json.loads(file.metadata()["ipcascade"])
             if facts.pop("fingerprint", None) != fingerprint:
                 raise UserError(
-                    f"{path} belongs to a training with other options, data or code; delete it to train anew"
+                    f"{path} belongs to a training with other options, data or code; delete it to start again"
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

@@ -228,6 +228,7 @@ class Training:
             if action != _Action.CONTINUE or is_last or self.state.step % READ_LOSS_EVERY == 0:
                 self.state.epoch_loss = self._finite(loss)  # which waits for the device, so that its time counts
                 self.state.counts.seconds = clock.seconds()
+                self.state.counts.note_peak_memory(self.device)
                 progress.note(f"epoch {epoch + 1}, loss {self.state.epoch_loss / (done + 1):.4f}")
             if action != _Action.CONTINUE:
                 self._save()
@@ -266,7 +267,7 @@ class Training:
     def _stop_requested_by_sigterm(self) -> Iterator[None]:
         """After SIGTERM, as `kill` sends it, finish the step, then save and stop.
 
-        In a Slurm job no such warning comes: Snakemake, which runs the command, keeps it to itself.
+        In a Slurm job the signal does not arrive here: Snakemake, which runs the command, does not pass it on.
         """
 
         def request(*_: object) -> None:

@@ -36,7 +36,7 @@ class TrainingOptions(Section):
     head_learning_rate: Positive = 3e-4
     """Peak learning rate of the heads."""
     weight_decay: NotNegative = 0.01
-    """AdamW's decay; biases and layer norms are spared."""
+    """AdamW's decay; biases and layer norms are not decayed."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of all steps with a linearly rising learning rate; it falls linearly to 0 after that."""
     gradient_clip: Positive = 1.0
@@ -55,7 +55,7 @@ class TrainingOptions(Section):
     head_bias: Literal["prior"] | float = "prior"
     """Start of the heads' biases. prior: the log-odds of each label's share in training; or one number for all."""
     soft_mask: SoftMaskOptions | None = None
-    """Scale logits below improbable parents while training, {confidence: 0.1, factor: 0.1}; null: no."""
+    """Scale logits below improbable parents while training, {confidence: 0.1, factor: 0.1}; null: not used."""
     precision: Precision = "auto"
     """auto: fp16 on CUDA, bf16 on a CPU with hardware for it, fp32 otherwise. Or fp16, bf16, fp32."""
     accelerator: Accelerator = "auto"

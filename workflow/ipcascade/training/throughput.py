@@ -32,7 +32,7 @@ class EpochCounts:
 
     seconds: of training, without validation; collating: of these, on putting micro-batches together. documents, tokens,
     squares (sum of squared lengths): of all ranks. own_tokens, computed_tokens (with padding and unused ones): of this
-    rank's micro-batches, whose share is like any other's.
+    rank's micro-batches, whose share is like any other's. peak_memory_mib: as of the last `note_peak_memory`.
     """
 
     seconds: float = 0.0
@@ -42,6 +42,7 @@ class EpochCounts:
     squares: int = 0
     own_tokens: int = 0
     computed_tokens: int = 0
+    peak_memory_mib: float = 0.0
 
     def add_step(
         self, lengths: np.ndarray, own_lengths: np.ndarray, batches: Sequence[MicroBatch], collating: float
@@ -53,6 +54,10 @@ class EpochCounts:
         self.squares += int((lengths**2).sum())
         self.own_tokens += int(own_lengths.sum())
         self.computed_tokens += sum(batch.computed_tokens for batch in batches)
+
+    def note_peak_memory(self, device: torch.device) -> None:
+        """Keep the highest peak of the processes that trained this epoch."""
+        self.peak_memory_mib = max(self.peak_memory_mib, peak_memory(device))
 
     def figures(
         self, encoder: nn.Module, device: torch.device, devices: int, precision: ResolvedPrecision
@@ -68,7 +73,7 @@ class EpochCounts:
             "tflops_per_device": flops / 1e12,
             "model_flop_utilisation": None if peak is None else flops / peak,
             "data_wait_share": self.collating / self.seconds,
-            "peak_memory_mib": peak_memory(device),
+            "peak_memory_mib": self.peak_memory_mib,
         }
 
 
