@@ -13,9 +13,10 @@ from ipcascade.core.label_tree import LabelTree
 
 REPOSITORY = Path(__file__).parents[1]
 WORDS = "a an the of for and with device method acid engine antibody circuit signal polymer valve seed fabric".split()
+# Seconds to wait for what another process does, on a busy machine too; a test as a whole has `timeout` of pytest.
+PATIENCE = 600
 
-
-# Columns of the history that tell of speed and machine; all others are the same wherever a training runs.
+# Columns of the history that depend on speed and machine; all others are the same wherever a training runs.
 OF_THE_MACHINE = (
     "seconds", "documents_per_second", "tokens_per_second", "tflops_per_device", "model_flop_utilisation",
     "data_wait_share", "peak_memory_mib",

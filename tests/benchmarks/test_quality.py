@@ -80,7 +80,7 @@ def test_int8_is_refused_before_anything_runs_where_the_processor_lacks_it(monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
         quality.main(["--source", "delivery"])
-    assert "--ways int8: precision: int8 needs a processor" in capsys.readouterr().err
+    assert "--ways int8: scoring.precision: int8 needs a processor" in capsys.readouterr().err
 
 
 def test_an_unknown_way_is_refused(capsys):

@@ -15,7 +15,7 @@ from ipcascade import __version__
 from ipcascade.cli import command_names, main
 from ipcascade.core.files import read_json, write_json, write_parquet
 from ipcascade.core.logs import logging_to
-from support import REPOSITORY, config_file, corpus_frame, write_corpus
+from support import PATIENCE, REPOSITORY, config_file, corpus_frame, write_corpus
 
 COMMANDS = REPOSITORY / "workflow/ipcascade/commands"
 MODULES = sorted(path.stem for path in COMMANDS.glob("*.py") if not path.stem.startswith("_"))
@@ -264,7 +264,7 @@ def test_sigterm_leaves_no_half_written_file(corpus):
     process = run_command([*splits_arguments(corpus), "--config", str(pipe)], corpus.parent)
     writer = os.open(pipe, os.O_WRONLY)  # returns when the command has opened it to read
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert process.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
     os.close(writer)
     process.stdout.close(), process.stderr.close()
     assert sorted(path.name for path in corpus.parent.iterdir()) == ["corpus.parquet", "pipe.yaml"]

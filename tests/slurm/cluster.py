@@ -192,7 +192,7 @@ def can_account() -> bool:
     return all(shutil.which(command) for command in ACCOUNTING_PACKAGES)
 
 
-def until(there: Callable[[], bool], what: str, timeout: float = 30) -> None:
+def until(there: Callable[[], bool], what: str, timeout: float = 120) -> None:
     """Wait until something is there; raises ClusterError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not there():
@@ -324,7 +324,7 @@ class Cluster:
         lines = self.run(["scontrol", "show", "job", "--oneliner"]).stdout.splitlines()
         return [_facts(line) for line in lines if line.startswith("JobId=")]
 
-    def wait(self, job: str, *states: str, timeout: float = 60) -> dict[str, str]:
+    def wait(self, job: str, *states: str, timeout: float = 240) -> dict[str, str]:
         """Wait until a job is in one of the states; returns what `job` shows.
 
         Raises ClusterError when it ends in another state or takes more than `timeout` seconds.

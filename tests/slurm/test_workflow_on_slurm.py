@@ -16,6 +16,7 @@ import pytest
 from cluster import Cluster, Inside, until
 
 from projects import Project, copy_of_project
+from support import PATIENCE
 
 pytestmark = pytest.mark.slurm
 GPU_RULES = {"train", "score", "predict"}
@@ -96,7 +97,7 @@ def log_of(project: Project) -> str:
 
 def amid_training(cluster: Cluster, project: Project) -> dict[str, str]:
     """Wait until the project's latest training is well under way; returns its job."""
-    until(lambda: list(project.folder.glob("results/checkpoints/*/best-epoch-*.safetensors")), "an epoch", timeout=90)
+    until(lambda: list(project.folder.glob("results/checkpoints/*/best-epoch-*.safetensors")), "an epoch", PATIENCE)
     time.sleep(1)
     (job,) = (job for job in jobs_of(cluster, project) if job["JobState"] == "RUNNING")
     assert job["Comment"].strip() == "rule_train" and not (project.folder / MODEL).exists()
@@ -104,7 +105,7 @@ def amid_training(cluster: Cluster, project: Project) -> dict[str, str]:
 
 
 def finish(driver: Inside, project: Project) -> None:
-    assert driver.wait(timeout=240) == 0, log_of(project)
+    assert driver.wait(timeout=PATIENCE) == 0, log_of(project)
 
 
 def assert_asked_as_on_stanage(cluster: Cluster, project: Project) -> None:
@@ -151,7 +152,7 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
 def test_a_gpu_that_torch_does_not_see_ends_the_job_at_once(cluster, prepared):
     prepared.configure(training={"epochs": EPOCHS})
     driver = started(cluster, prepared, "--retries", "0", "--", MODEL)
-    assert driver.wait(timeout=120) == 1
+    assert driver.wait(timeout=PATIENCE) == 1
     assert "ipcascade train: this job was given a GPU (CUDA_VISIBLE_DEVICES=0), but torch" in log_of(prepared)
     assert "docs/stanage.md" in log_of(prepared)
     assert not (prepared.folder / "results/checkpoints").exists()
@@ -204,7 +205,7 @@ def test_a_job_that_ended_without_its_driver_is_not_taken_for_another(cluster, p
 def test_a_cancelled_training_goes_on_in_a_rerun(cluster, prepared, undisturbed):
     driver = started(cluster, prepared, "--retries", "0", "--", MODEL)
     cluster.run(["scancel", amid_training(cluster, prepared)["JobId"]])
-    assert driver.wait(timeout=120) == 1
+    assert driver.wait(timeout=PATIENCE) == 1
     finish(started(cluster, prepared, "--", MODEL), prepared)
     assert [job["JobState"] for job in jobs_of(cluster, prepared)] == ["CANCELLED", "COMPLETED"]
     assert re.search(r"resuming at step \d+", (prepared.folder / "logs/train.log").read_text())
@@ -239,7 +240,7 @@ def test_a_training_longer_than_its_wall_time_takes_several_jobs(cluster, prepar
     profile.write_text(profile.read_text().replace("    qos: gpu\n", "    qos: gpu\n    runtime: 1\n"))
     driver = started(cluster, prepared, "--retries", "8", "--", MODEL)
     expected = trained_undisturbed(prepared, tmp_path / "undisturbed")
-    assert driver.wait(timeout=600) == 0, log_of(prepared)
+    assert driver.wait(timeout=PATIENCE) == 0, log_of(prepared)
     states = [job["JobState"] for job in jobs_of(cluster, prepared)]
     assert {(job["Partition"], job["TimeLimit"]) for job in jobs_of(cluster, prepared)} == {("gpu", "00:01:00")}
     assert len(states) > 1 and states == ["FAILED"] * (len(states) - 1) + ["COMPLETED"]

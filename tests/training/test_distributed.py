@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from ipcascade.training.distributed import Ranks
-from support import OF_THE_MACHINE, Files, config_file, step_of
+from support import OF_THE_MACHINE, PATIENCE, Files, config_file, step_of
 
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
 OPTIONS = {
@@ -150,7 +150,7 @@ def test_four_ranks_out_of_time_resume_to_the_same_bytes(without_dropout, tmp_pa
     again = [*command(without_dropout, cut, 4), "--checkpoint-minutes", "0"]
     process = subprocess.Popen(again, env=in_job, stderr=subprocess.PIPE, text=True)
     (checkpoint,) = cut.glob("checkpoints/*/checkpoint.safetensors")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while step_of(checkpoint) < 40 and time.monotonic() < deadline:
         time.sleep(0.01)
     process.terminate()

@@ -28,7 +28,7 @@ from ipcascade.model.export import load_model
 from ipcascade.model.network import Classifier
 from ipcascade.training.initialisation import new_classifier
 from ipcascade.training.optimizer import learning_rate_factor
-from support import OF_THE_MACHINE, config_file, step_of
+from support import OF_THE_MACHINE, PATIENCE, config_file, step_of
 
 OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
@@ -119,7 +119,7 @@ def kill_within_second_epoch(command: list[str], checkpoints: Path) -> int:
     """Start a training, SIGKILL it in the middle of its second epoch (70 steps each), return the step saved last."""
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and process.poll() is None:
             saved = list(checkpoints.glob("*/checkpoint.safetensors"))
             if saved and 75 <= step_of(saved[0]) <= 130:
@@ -235,7 +235,7 @@ def test_a_training_killed_between_last_step_and_validation_resumes(files, train
 @pytest.fixture
 def fp16_on_cpu(monkeypatch):
     """Run the fp16 path, gradient scaling included, where there is no GPU."""
-    monkeypatch.setattr("ipcascade.commands.train.resolve_precision", lambda option, device: "fp16")
+    monkeypatch.setattr("ipcascade.commands.train.resolve_precision", lambda option, device, section: "fp16")
 
 
 def test_fp16_with_gradient_scaling_resumes_exactly(files, tmp_path, monkeypatch, fp16_on_cpu):
@@ -308,7 +308,7 @@ def test_sigterm_saves_the_step_that_was_done(files, trained, tmp_path):
     """Without a periodic checkpoint: only the warning before the kill makes one, wherever it comes."""
     command = [sys.executable, "-m", "ipcascade", *arguments(files, tmp_path), "--log", str(tmp_path / "log")]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not list(tmp_path.glob("checkpoints/*/best-epoch-1.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)
