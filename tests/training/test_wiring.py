@@ -20,7 +20,10 @@ from ipcascade.cli import main
 from ipcascade.core.documents import Documents
 from ipcascade.core.files import read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.history import measures_of_epoch
+from ipcascade.inference.forward import probabilities
+from ipcascade.model.export import load_model
 from support import Files, config_file, write_corpus
 
 # Seven steps of 20 of the 140 training documents.
@@ -161,6 +164,52 @@ def test_the_gradient_of_a_step_has_the_norm_that_is_asked_for(files, tmp_path, 
     steps.clear()
     assert main(arguments(files, tmp_path / "clipped", **SHORT, gradient_clip=0.01)) == 0
     assert [norm for _, norm in steps] == pytest.approx([0.01] * len(norms), rel=1e-3)
+
+
+# ---- The loss ----
+
+
+def without_dropout(files: Files, folder: Path) -> Files:
+    encoder = Path(shutil.copytree(files.encoder, folder / "encoder"))
+    described = json.loads((encoder / "config.json").read_text())
+    (encoder / "config.json").write_text(json.dumps({**described, "hidden_dropout_prob": 0.0}))
+    return replace(files, encoder=encoder)
+
+
+def literal_training_loss(truth: np.ndarray, scores: np.ndarray, tree: LabelTree) -> float:
+    """Of a document on average: with the options of the test below, from float64 logits."""
+    logits = np.log(scores) - np.log1p(-scores)
+    total = 0.0
+    for level, weight in (("section", 0.2), ("class", 0.9)):
+        columns = tree.columns[level]
+        labels = range(columns.start, columns.stop)
+        damped = [scores[:, tree.parents[label]] <= 0.24 if level == "class" else np.False_ for label in labels]
+        of_level = np.stack(
+            [np.where(low, 0.3, 1) * logits[:, label] for low, label in zip(damped, labels, strict=True)], axis=1
+        )
+        rarity = len(truth) / (truth[:, columns].sum(axis=0) + 1)
+        positives = rarity / rarity.mean() * np.logaddexp(0, -of_level)
+        total += weight * np.where(truth[:, columns], positives, np.logaddexp(0, of_level)).mean()
+    return total
+
+
+def test_training_minimises_the_loss_that_the_options_describe(files, tmp_path):
+    """With rates of next to nothing and no dropout each step sees the weights that the training starts with."""
+    options = {
+        **SHORT, "encoder_learning_rate": 1e-12, "head_learning_rate": 1e-12, "dropout": 0,
+        "loss_weights": {"section": 0.2, "default": 0.9}, "loss_reduction": "mean",
+        "label_weights": "inverse_frequency", "head_bias": -1.25, "soft_mask": {"confidence": 0.24, "factor": 0.3},
+    }  # fmt: skip
+    assert main(arguments(without_dropout(files, tmp_path), tmp_path, **options)) == 0
+    documents = Documents.read(files.corpus, files.splits)
+    train = documents.positions("train")
+    model, tree, _ = load_model(tmp_path / "model", "packed")
+    assert all(torch.allclose(head.bias, torch.tensor(-1.25)) for head in model.heads)
+    scores = probabilities(model, TokenCache.open(files.tokens), train, "packed", 4096, "fp32").astype(float)
+    sections = scores[:, tree.columns["section"]]
+    assert 0.1 < (sections <= 0.24).mean() < 0.9, "the soft mask damps some classes, but not all"
+    expected = literal_training_loss(documents.truth[train], scores, tree)
+    assert epochs_of(tmp_path)["train_loss"].item() == pytest.approx(expected, rel=1e-4)
 
 
 # ---- Validation ----
