@@ -85,7 +85,9 @@ def test_leakage_is_seen():
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("Die Straße", "DIE STRASSE"), ("λόγος", "ΛΌΓΟΣ"), ("eﬃcient", "Efficient"), ("１２ Ａ", "12a")]
+    ("one", "other"),
+    [("Die Straße", "DIE STRASSE"), ("λόγος", "ΛΌΓΟΣ"), ("eﬃcient", "Efficient"), ("１２ Ａ", "12a")],
+    ids=["sharp s", "two sigmas", "ligature", "full width"],
 )
 def test_leakage_is_seen_whatever_the_case_and_form_of_letters(one, other):
     """Lower case alone would keep ß from SS, and one small sigma from the other."""
