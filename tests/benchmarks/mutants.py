@@ -30,7 +30,9 @@ OUTCOMES = {1: KILLED, 3: KILLED, 0: SURVIVED, 5: UNTESTED, 33: UNTESTED, 36: TI
 
 def prepare(folder: Path) -> None:
     """A folder in which mutmut finds code and tests, and works on copies of them."""
-    folder.mkdir(exist_ok=True)
+    # Python overlooks later what is not there when it starts, and mutmut fills these only then.
+    for name in ("src", "tests"):
+        (folder / "mutants" / name).mkdir(parents=True, exist_ok=True)
     for name, place in LINKS.items():
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(REPOSITORY / place)
