@@ -7,7 +7,10 @@ INSTALLED := $(VENV)/.installed
 # tests/conftest.py.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder
 
-.PHONY: demo test test-slurm bench-engine check format install schema pins report
+# Packages that only benchmarks need.
+BENCHMARKS := $(shell sed -n 's/==.*//p' envs/benchmark.txt envs/mutants.txt)
+
+.PHONY: demo test test-slurm bench-engine mutants check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -24,6 +27,10 @@ bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it:
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/benchmark.txt
 	$(BIN)/python tests/benchmarks/engine.py --device $(or $(DEVICE),cpu) --threads $(or $(THREADS),2) \
 		$(if $(SOURCE),--source '$(SOURCE)') $(if $(ENCODER),--encoder '$(ENCODER)') $(if $(DOCUMENTS),--documents $(DOCUMENTS))
+
+mutants: $(INSTALLED)  ## small changes of the code that no test notices, hours; NAMES="'ipcascade.splits.*'" takes some
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/mutants.txt
+	$(BIN)/python tests/benchmarks/mutants.py --processes $(or $(PROCESSES),2) $(NAMES)
 
 check: $(INSTALLED)  ## lint, format, types, imports; of the workflow too
 	$(BIN)/ruff check .
@@ -42,7 +49,7 @@ schema: $(INSTALLED)  ## rewrite the JSON schema and config/config.yaml from the
 	$(BIN)/ipcascade schema --schema workflow/schemas/config.schema.json --defaults config/config.yaml
 
 pins: $(INSTALLED)  ## rewrite envs/ from what is installed in .venv
-	$(BIN)/python -m pip freeze --exclude-editable --exclude accelerate | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
+	$(BIN)/python -m pip freeze --exclude-editable $(BENCHMARKS:%=--exclude %) | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > envs/requirements.txt
 	sed -i '/^      - /d' envs/ipcascade.yaml
 	sed 's/^/      - /' envs/requirements.txt >> envs/ipcascade.yaml
 

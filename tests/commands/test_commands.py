@@ -224,6 +224,30 @@ def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
     assert labelled, "there is something to compare"
 
 
+@pytest.mark.parametrize("confidence", [None, 1.0])
+def test_new_texts_are_decoded_as_the_thresholds_file_says(results, tmp_path, confidence):
+    """All lower labels are above their thresholds: the mask alone decides, and above 1 no parent is confident."""
+    tree = results.tree
+    _, scores = read_scores(results.folder / "test.parquet", tree)
+    sections = tree.columns["section"]
+    cut = float(np.median(scores[:, sections].max(axis=1)))
+    content = read_json(results.folder / "thresholds.json")
+    content["thresholds"] = {code: cut if code in tree.codes("section") else 0.0 for code in tree.labels}
+    content["decoding"] = {"method": "mask", "confidence": confidence}
+    (tmp_path / "thresholds.json").write_text(json.dumps(content))
+    read_parquet(results.files.corpus, ["document_id", "text"])[-len(scores) :].write_csv(tmp_path / "new.csv")
+    arguments = predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")
+    arguments[4] = str(tmp_path / "thresholds.json")
+    assert main(arguments) == 0
+    found = pl.read_parquet(tmp_path / "p.parquet")
+    probable = found.select(tree.codes("section")).to_numpy() > cut
+    assert 0 < probable.any(axis=1).sum() < len(found)
+    for labels, of_document in zip(found["class"], probable, strict=True):
+        open_sections = np.array(tree.codes("section"))[of_document].tolist() if confidence is None else []
+        below = [code for code in tree.codes("class") if not open_sections or code[0] in open_sections]
+        assert labels.to_list() == below
+
+
 def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
     arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")

@@ -59,15 +59,19 @@ def parent_of(code: str, tree: LabelTree) -> str | None:
 
 
 def write_random_corpus(path: Path, tree: LabelTree, documents: int) -> tuple[pl.DataFrame, np.ndarray]:
-    """Write a corpus with the truth of `random_case`; give its table and its truth."""
+    """Write a corpus with the truth of `random_case`; give its table and its truth.
+
+    The documents n and n + 4 of each eight are a group.
+    """
     truth, _, _ = random_case(tree, documents)
     ids = [f"d{number}" for number in range(documents)]
+    groups = [f"g{number // 8}-{number % 4}" for number in range(documents)]
     codes = np.array(tree.labels, dtype=object)
     levels = {
         level: [codes[columns][row].tolist() for row in truth[:, columns]] for level, columns in tree.columns.items()
     }
     types = dict.fromkeys(levels, pl.List(pl.String))
-    corpus = pl.DataFrame({"document_id": ids, "group_id": ids, **levels}, schema_overrides=types)
+    corpus = pl.DataFrame({"document_id": ids, "group_id": groups, **levels}, schema_overrides=types)
     write_corpus(path, corpus, tree)
     return corpus, truth
 

@@ -110,6 +110,15 @@ def test_rare_and_hopeless_labels_fall_back_to_their_level() -> None:
         assert found.values[label] == best_f1(truth[:, label], probabilities[:, label])[0]
 
 
+def test_a_label_at_its_bounds_keeps_its_own_threshold() -> None:
+    """As many positives as are asked for, and a best F1 that is the floor itself."""
+    truth, _ = random_case(200)
+    own = truth.sum(axis=0)
+    options = PerLabelOptions(floor=1, minimum_positives=int(own.min()))
+    found = per_label_thresholds(truth, truth.astype(np.float32), TREE, options, seed=0)
+    assert found.facts["fallen_back"] == {}
+
+
 def literal_joint(truth: np.ndarray, probabilities: np.ndarray, tree: LabelTree, folds: int, seed: int) -> list[float]:
     """The joint method, cut by cut, with counts from the beginning for each."""
     thresholds = [math.nan] * len(tree.labels)

@@ -51,6 +51,7 @@ def check_packed(cache: TokenCache, packing: Packing, documents: np.ndarray) -> 
     tokens = int(lengths.sum())
     assert one.ids.shape == one.position_ids.shape
     assert len(one.ids) <= packing.max_tokens and len(one.ids) % 64 == 0
+    assert len(documents) <= packing.max_documents
     if packing.static:
         assert len(one.ids) == packing.max_tokens
         assert len(one.cu_seqlens) == packing.max_documents + packing.max_tokens // packing.longest + 2
@@ -64,6 +65,19 @@ def check_packed(cache: TokenCache, packing: Packing, documents: np.ndarray) -> 
     assert one.position_ids.tolist() == [place for part in parts for place in range(part)]
     assert one.cls_positions[: len(documents)].tolist() == one.cu_seqlens[: len(documents)].tolist()
     assert one.computed_tokens == len(one.ids)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_many_short_documents_get_as_many_micro_batches_as_their_number_needs(static):
+    """A micro-batch of 256 tokens has room for 56 documents, twice as many as of the mean length fit into it."""
+    lengths = np.array([60] * 16 + [2] * 112)
+    cache, packing = cache_of(lengths), Packing.for_steps(lengths, 128, 256, static)
+    assert packing.max_tokens == 256 and packing.max_documents == np.ceil(2 * 256 / lengths.mean()) == 56
+    shortest = np.arange(16, 128)
+    chosen = packing.split(lengths[shortest])
+    assert [len(one) for one in chosen] == [56, 56]
+    for one in chosen:
+        check_packed(cache, packing, shortest[one])
 
 
 @given(LENGTHS, st.integers(1, 400), st.sampled_from(["packed", "padded"]), st.booleans(), st.randoms())
@@ -100,7 +114,8 @@ def test_padded_batches_keep_ids_and_mask_the_rest(lengths, max_tokens):
     for documents in chosen:
         one = padding.collate(cache, documents)
         assert one.ids.shape == one.mask.shape
-        assert one.ids.shape[1] % 32 == 0 or one.ids.shape[1] == LONGEST
+        longest = int(lengths[documents].max())
+        assert one.ids.shape[1] == min(-(-longest // 32) * 32, LONGEST), "the encoder has no positions beyond"
         assert one.computed_tokens <= max_tokens or len(documents) == 1
         for row, document in enumerate(documents):
             assert one.ids[row][one.mask[row]].tolist() == tokens_of(cache, document)

@@ -150,3 +150,9 @@ def test_whole_sizes(total, first, second):
     sizes = whole_sizes(shares, total)
     assert sizes.sum() == total
     assert (np.abs(sizes - shares * total) < 1).all()
+
+
+@pytest.mark.parametrize(("total", "sizes"), [(10, [7, 1, 2]), (11, [8, 1, 2]), (13, [9, 1, 3]), (5, [4, 0, 1])])
+def test_what_is_left_goes_to_the_largest_remainders(total, sizes):
+    """7.7, 1.1, 2.2; 9.1, 1.3, 2.6; and of 3.5, 0.5, 1 the first of two equal ones."""
+    assert whole_sizes(SHARES, total).tolist() == sizes

@@ -84,6 +84,17 @@ def test_leakage_is_seen():
     assert facts["texts_in_several_splits"] == 1
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Die Straße", "DIE STRASSE"), ("λόγος", "ΛΌΓΟΣ"), ("eﬃcient", "Efficient"), ("１２ Ａ", "12a")],
+    ids=["sharp s", "two sigmas", "ligature", "full width"],
+)
+def test_leakage_is_seen_whatever_the_case_and_form_of_letters(one, other):
+    """Lower case alone would keep ß from SS, and one small sigma from the other."""
+    corpus = corpus_of([["A01"]] * 3).with_columns(text=pl.Series([one, other, "another"]))
+    assert audit(corpus, pl.Series(SPLITS), TREE, KEEP)["texts_in_several_splits"] == 1
+
+
 def test_documents_and_groups_are_counted():
     corpus = random_corpus(400, seed=2)
     names = np.repeat(SPLITS, (280, 40, 80))

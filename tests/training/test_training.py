@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
+from runs import OPTIONS, arguments, epochs_of
 from safetensors.torch import load_file
 from sklearn.metrics import precision_recall_curve
 from torch._dynamo.backends.common import aot_autograd
@@ -28,29 +29,10 @@ from ipcascade.model.export import load_model
 from ipcascade.model.network import Classifier
 from ipcascade.training.initialisation import new_classifier
 from ipcascade.training.optimizer import learning_rate_factor
-from support import OF_THE_MACHINE, PATIENCE, config_file, step_of
-
-OPTIONS = {
-    "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
-    "precision": "fp32",
-}  # fmt: skip
+from support import OF_THE_MACHINE, PATIENCE, step_of
 
 ALL_OPTIONS = section_options(load({"training": OPTIONS}), "seed", "training")
 del ALL_OPTIONS["training"]["accelerator"]
-
-
-def arguments(files, folder: Path, seed: int = 42, **options) -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return [
-        "train", *files.arguments(), "--encoder", str(files.encoder),
-        "--checkpoints", str(folder / "checkpoints"), "--model", str(folder / "model"),
-        "--epochs", str(folder / "epochs.parquet"), "--validation-scores", str(folder / "validation.parquet"),
-        "--threads", "1", "--config", str(config_file(folder, seed=seed, training={**OPTIONS, **options})),
-    ]  # fmt: skip
-
-
-def epochs_of(folder: Path) -> pl.DataFrame:
-    return pl.read_parquet(folder / "epochs.parquet")
 
 
 def assert_same_results(one: Path, other: Path) -> None:
@@ -230,12 +212,6 @@ def test_a_training_killed_between_last_step_and_validation_resumes(files, train
     assert main([*command, "--log", str(tmp_path / "log")]) == 0
     assert "resuming at step 70 of 420" in (tmp_path / "log").read_text()
     assert_same_results(tmp_path, trained)
-
-
-@pytest.fixture
-def fp16_on_cpu(monkeypatch):
-    """Run the fp16 path, gradient scaling included, where there is no GPU."""
-    monkeypatch.setattr("ipcascade.commands.train.resolve_precision", lambda option, device, section: "fp16")
 
 
 def test_fp16_with_gradient_scaling_resumes_exactly(files, tmp_path, monkeypatch, fp16_on_cpu):
