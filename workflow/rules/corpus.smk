@@ -49,7 +49,8 @@ rule corpus:
         runtime=240,
     params:
         config=RUN_CONFIG,
-        delivery=DELIVERY,
+        # A function, since Snakemake takes braces in a text for wildcards.
+        delivery=lambda wildcards: DELIVERY,
         options=options("seed", "corpus"),
         code=code("corpus"),
     shell:
