@@ -231,9 +231,7 @@ class TestErrors:
         content = bytearray(path.read_bytes())
         content[int(len(content) * place)] ^= 0xFF
         path.write_bytes(content)
-        with pytest.raises(
-            UserError, match=r"tls203_appln_abstr_part01.zip, (after )?line \d+: .*fetch (it|the file) again"
-        ):
+        with pytest.raises(UserError, match=r"tls203_appln_abstr_part01.zip, (after )?line \d+: .*fetch .* again"):
             read(folder, "tls203", "appln_id", "appln_abstract", block_bytes=4096)
 
     def test_wrong_crc(self, tmp_path):
@@ -321,9 +319,7 @@ class TestErrors:
         folder = write_delivery(tmp_path, tables())
         rows = b'1,"en","a"\r\n' * 50 + b'1,"en","a\r\n' + b"1,en,a\r\n" * 1000
         flat_part(folder, "tls203", b"appln_id,appln_abstract_lg,appln_abstract\r\n" + rows)
-        with pytest.raises(
-            UserError, match=r"line 52: the row is longer than 1024 bytes, or a closing quote is missing"
-        ):
+        with pytest.raises(UserError, match=r"line 52: .*(longer than 1024 bytes|never closed)"):
             read(folder, "tls203", "appln_id", block_bytes=1 << 10)
 
     @pytest.mark.parametrize("expected", [4, 6])

@@ -17,8 +17,8 @@ _NUMBER = re.compile(r"(?<!\w)[0-9]+(?:[.,'’ \u00a0\u202f][0-9]{3})*(?!\w)")
 def is_row_count_file(name: str) -> bool:
     """Whether a file is a RowCount file by its name."""
     stem, dot, ending = name.rpartition(".")
-    known = not dot or ending.lower() in ("txt", "csv", "tsv", "log", "lst", "dat")
-    return known and re.search(r"row[ _.-]*count", stem or name, re.IGNORECASE) is not None
+    is_text = not dot or ending.lower() in ("txt", "csv", "tsv", "log", "lst", "dat")
+    return is_text and re.search("row[ _.-]*count", stem if dot else name, re.IGNORECASE) is not None
 
 
 def parse_row_counts(content: bytes) -> dict[str, int]:
@@ -27,11 +27,10 @@ def parse_row_counts(content: bytes) -> dict[str, int]:
     if len(content) <= LARGEST_BYTES:
         for line in _decoded(content).splitlines():
             names = list(_TABLE.finditer(line))
-            ends = [*(name.start() for name in names[1:]), len(line)]
-            for name, end in zip(names, ends[-len(names) :], strict=True):
+            for place, name in enumerate(names):
                 before = line[: name.start()] if len(names) == 1 else ""
-                after = line[name.end() : end]
-                found.setdefault(name[0].lower(), set()).add(_rows(before, after))
+                end = names[place + 1].start() if place + 1 < len(names) else len(line)
+                found.setdefault(name[0].lower(), set()).add(_rows(before, line[name.end() : end]))
     return {table: rows for table, (rows, *others) in found.items() if rows is not None and not others}
 
 
@@ -39,9 +38,8 @@ def _decoded(content: bytes) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     if 0 in content:  # UTF-16 without a mark: the high bytes of Latin letters and digits are 0
-        return content.decode(
-            "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be", "replace"
-        )
+        encoding = "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be"
+        return content.decode(encoding, errors="replace")
     return content.decode("utf-8-sig", errors="replace")
 
 
