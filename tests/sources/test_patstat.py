@@ -252,7 +252,7 @@ class TestErrors:
         content[6] |= 1
         content[content.index(b"PK\x01\x02") + 8] |= 1
         path.write_bytes(content)
-        with pytest.raises(UserError, match="packed in a way that cannot be read in place"):
+        with pytest.raises(UserError, match="encrypted or packed in a way that cannot be read in place"):
             read(folder, "tls203", "appln_id")
 
     def test_zip_without_a_csv(self, tmp_path):

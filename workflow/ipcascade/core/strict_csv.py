@@ -195,9 +195,17 @@ class _CheckedStream:
         return self._ahead[:size]
 
     def read(self, size: int) -> bytes:
-        """The next bytes, `size` of them but at the end."""
-        ahead, self._ahead = self._ahead[:size], self._ahead[size:]
-        return ahead + self._next(size - len(ahead)) if len(ahead) < size else ahead
+        """The next bytes, `size` of them but at the end, or one less.
+
+        A carriage return at the end is kept for the next time. pyarrow drops a line feed that it reads first after
+        one, inside quotes, too.
+        """
+        chunk, self._ahead = self._ahead[:size], self._ahead[size:]
+        if len(chunk) < size:
+            chunk += self._next(size - len(chunk))
+        if len(chunk) > 1 and chunk.endswith(b"\r"):
+            chunk, self._ahead = chunk[:-1], b"\r" + self._ahead
+        return chunk
 
     def first_line(self, limit: int) -> bytes:
         """The bytes up to the first line feed, at most about `limit`, which are read."""

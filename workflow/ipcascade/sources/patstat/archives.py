@@ -37,7 +37,7 @@ def damage(where: str, error: Exception) -> UserError:
         return UserError(f"{where}: cannot be read ({error.strerror})")
     if isinstance(error, NotImplementedError) or (isinstance(error, RuntimeError) and "encrypted" in str(error)):
         return UserError(
-            f"{where}: is packed in a way that cannot be read in place ({error}); "
+            f"{where}: the zip is encrypted or packed in a way that cannot be read in place ({error}); "
             "extract its files into the folder and move the zip out of it"
         )
     reason = "it ends too early" if isinstance(error, EOFError) or not str(error) else str(error).splitlines()[0]

@@ -218,8 +218,8 @@ def _unchecked(tables: Sequence[str], counts: Mapping[str, int], files: Sequence
         names = ", ".join(file.name for file in files)
         reason = f"no row count was understood in {names}" if files else "the delivery has no RowCount file"
         yield (
-            f"{reason}, so the rows of {', '.join(missing)} could not be checked against it; "
-            "gaps between parts and parts with equal content would have been found, a missing last part would not"
+            f"{reason}, so the row counts of {', '.join(missing)} could not be checked: applications and parts that "
+            "are there twice and gaps between parts are found without it, a missing last part is not"
         )
 
 
