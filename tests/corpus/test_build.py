@@ -256,6 +256,7 @@ def test_funnel_adds_up_and_says_what_was_dropped(tmp_path):
         name: {"rows": len(tables[name]), "row_count": len(tables[name]), "checked": True}
         for name in ("tls201", "tls203", "tls209")
     }
+    assert funnel["notes"] == []
     classes = [code for codes in corpus["class"] for code in codes]
     assert funnel["labels"]["class"] == {"present": len(set(classes)), "mean_per_document": len(classes) / 50}
     sizes = corpus["group_id"].value_counts()["count"]
@@ -280,6 +281,7 @@ def test_only_the_ten_most_frequent_dropped_codes_are_named(tmp_path):
 def test_tables_without_a_row_count_are_marked_unchecked(tmp_path):
     _, funnel = make(tmp_path, small(), counts=None)
     assert funnel["tables"]["tls201"] == {"rows": 3, "row_count": None, "checked": False}
+    assert len(funnel["notes"]) == 1 and "no RowCount file" in funnel["notes"][0]
 
 
 def test_text_survives_quotes_commas_and_line_breaks(tmp_path):
@@ -344,6 +346,27 @@ def test_a_row_twice_is_refused(tmp_path, table):
     tables = {"tls202": [title(1, "Title")], **small()}
     tables = tables | {table: [*tables[table], copy.deepcopy(tables[table][0])]}
     with pytest.raises(UserError, match=f"{table} has appln_id 1 more than once"):
+        make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("tls203", abstract(1, "too short")),
+        ("tls203", abstract(1, "")),
+        ("tls203", abstract(1, LONG, "de")),
+        ("tls203", abstract(9, LONG)),
+        ("tls201", application(1, appln_kind="D ")),
+        ("tls201", application(1, ipr_type="UM")),
+        ("tls202", title(1, "Titel", "de")),
+        ("tls202", title(9, "Title")),
+    ],
+)
+def test_an_application_twice_is_named_though_a_filter_drops_a_row_of_it(tmp_path, table, row):
+    tables = {"tls202": [title(1, "Title")], **small()}
+    double = {**row, "appln_id": row["appln_id"]}
+    tables[table] = [*tables[table], double] + ([copy.deepcopy(row)] if row["appln_id"] == 9 else [])
+    with pytest.raises(UserError, match=f"{table} has appln_id {row['appln_id']} more than once"):
         make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
 
 
