@@ -23,11 +23,10 @@ BLOCK_BYTES = 8 << 20
 _CHUNK = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _COMMA, _LINE_FEED, _CARRIAGE_RETURN = b'",\n\r'
-# By byte: whether it may come before a quote that opens, and after one that closes. A quote that follows a closing one
-# at once is the second of two that stand for one.
-_MAY_OPEN_AFTER, _MAY_FOLLOW = np.zeros((2, 256), dtype=bool)
-_MAY_OPEN_AFTER[[_COMMA, _LINE_FEED, _QUOTE]] = True
-_MAY_FOLLOW[[_COMMA, _LINE_FEED, _CARRIAGE_RETURN, _QUOTE]] = True
+# What may come before a quote that opens, and after one that closes; a quote, where two stand for one.
+_IS_BEFORE, _IS_AFTER = (np.isin(np.arange(256), list(allowed)) for allowed in (b',\n"', b',\n\r"'))
+# Bytes checked at a time.
+_PIECE = 1 << 18
 
 
 def unreadable(where: str, error: Exception) -> UserError:
@@ -154,6 +153,11 @@ class CsvBlock:
             row = next(row for row, value in enumerate(self.values[column]) if not _is_utf8(value.as_py()))
             self.refuse(row, f"{column} is not valid UTF-8")
 
+    def has_any(self, column: str, characters: bytes) -> bool:
+        """Whether a value of a column may have one of the characters; if not, none has. Fast."""
+        content = bytes(self.values[column].buffers()[2] or b"")
+        return any(character in content for character in characters)
+
     def refuse(self, row: int, problem: str) -> NoReturn:
         """Raise UserError about a row of the block, counted from 0."""
         self.file.refuse_record(self.first + row, problem)
@@ -163,22 +167,21 @@ class _CheckedStream:
     """The bytes of a file without byte-order mark, for pyarrow to read; refuses what strict readers refuse.
 
     Quotes are numbered from 0. One with an even number opens a value, or is the second of a pair that stands for one
-    quote; it must come after a comma, a line end, the beginning of the file, or a closing quote. One with an odd number
-    closes, and a comma, a line end, the end of the file or a quote must follow. Both hold throughout, and the number of
-    quotes is even, exactly where no value is malformed.
+    quote; it must come after a comma, a line feed, the beginning of the file, or a closing quote. One with an odd
+    number closes, and a comma, a line end, the end of the file or a quote must follow. Both hold throughout, and the
+    number of quotes is even, exactly where no value is malformed.
     """
 
     closed = False
 
     def __init__(self, file: CsvFile, content: BinaryIO) -> None:
         self._file, self._content = file, content
-        self._ahead = b""
-        self.lines = 0  # line feeds in what was checked
+        self._bytes = self._lines = 0  # bytes and line feeds in what was checked
         self._last = _LINE_FEED  # byte before what comes next
-        self._inside = 0  # 1 inside a quoted value, which was opened on the line:
-        self._opened = 1
+        self._inside = 0  # 1 inside a quoted value
         start = self._read(len(_BYTE_ORDER_MARK))
-        self._ahead = b"" if start == _BYTE_ORDER_MARK else start
+        self._marked = start == _BYTE_ORDER_MARK
+        self._ahead = b"" if self._marked else start
         self._check(self._ahead)
 
     def readable(self) -> bool:
@@ -231,82 +234,112 @@ class _CheckedStream:
             while len(chunk) < size and (more := self._content.read(size - len(chunk))):
                 chunk += more
         except self._file.read_errors as error:
-            raise self._file.damage(f"{self._file.name}, after line {self.lines}", error) from None
+            raise self._file.damage(f"{self._file.name}, after line {self._lines}", error) from None
         return chunk
 
     def _check(self, chunk: bytes) -> None:
-        if not chunk:
-            return
-        data = np.frombuffer(chunk, dtype=np.uint8)
-        quotes = np.flatnonzero(data == _QUOTE)
         if 0 in chunk:
-            self._refuse(data, chunk.index(0), "a NUL byte; the file is damaged or not in UTF-8")
-        self._check_returns(data, quotes)
-        self._check_quotes(data, quotes)
-        self._last = chunk[-1]
-        self.lines += int(np.count_nonzero(data == _LINE_FEED))
+            place = chunk.index(0)
+            line = self._lines + 1 + chunk.count(b"\n", 0, place)
+            self._file.refuse(line, "a NUL byte; the file is damaged or not in UTF-8")
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        for start in range(0, len(data), _PIECE):
+            self._check_piece(data[start : start + _PIECE])
 
-    def _check_returns(self, data: np.ndarray, quotes: np.ndarray) -> None:
-        """Refuse carriage returns outside quotes that no line feed follows."""
-        alone = np.flatnonzero((data[:-1] == _CARRIAGE_RETURN) & (data[1:] != _LINE_FEED))
-        if self._last == _CARRIAGE_RETURN and data[0] != _LINE_FEED:
-            alone = np.insert(alone, 0, -1)
-        outside = alone[(np.searchsorted(quotes, alone) + self._inside) % 2 == 0]
-        if len(outside):
-            self._refuse(
-                data,
-                int(outside[0]),
-                "a carriage return without a line feed outside quotes; "
-                "save the file with line feeds (LF or CRLF) at the ends of lines",
-            )
-
-    def _check_quotes(self, data: np.ndarray, quotes: np.ndarray) -> None:
+    def _check_piece(self, data: np.ndarray) -> None:
+        """Check and count what fits into the cache of a processor."""
+        feed, back = data == _LINE_FEED, data == _CARRIAGE_RETURN
+        quotes = np.flatnonzero(data == _QUOTE)
         opening, closing = quotes[self._inside :: 2], quotes[1 - self._inside :: 2]
-        before, after = data[opening - 1], data[np.minimum(closing + 1, len(data) - 1)]
+        before = data.take(opening - 1)
         if len(opening) and opening[0] == 0:
             before[0] = self._last
-        starts = opening[before != _QUOTE]
-        strays = opening[~_MAY_OPEN_AFTER[before]]
-        # What follows a quote at the end of the data is seen with the next data.
-        followers = closing[~_MAY_FOLLOW[after]] + 1
-        if self._last == _QUOTE and not self._inside and not _MAY_FOLLOW[data[0]]:
-            followers = np.insert(followers, 0, 0)
-        if len(followers) and (not len(strays) or followers[0] <= strays[0]):
-            self._refuse_follower(data, int(followers[0]), starts)
-        if len(strays):
-            self._refuse(
-                data,
-                int(strays[0]),
-                f"a quote inside a value that does not begin with one, at {_shown_bytes(data, int(strays[0]))}; "
-                "the whole value must be in quotes, and quotes inside it doubled",
-            )
+        # After a quote at the end, the quote itself stands for what is seen with the next piece.
+        after = data.take(closing + 1, mode="clip")
+        if (
+            not _IS_BEFORE.take(before).all()
+            or not _IS_AFTER.take(after).all()
+            or (back[:-1] > feed[1:]).any()
+            or (self._last == _CARRIAGE_RETURN and not feed[0])
+            or (self._last == _QUOTE and not self._inside and not _IS_AFTER[data[0]])
+        ):
+            self._refuse_malformed(data, quotes)
         self._inside = (self._inside + len(quotes)) % 2
-        if len(starts) and (self._inside or closing[-1] == len(data) - 1):
-            self._opened = self._line(data, int(starts[-1]))
+        self._last = int(data[-1])
+        self._bytes += len(data)
+        self._lines += int(np.count_nonzero(feed))
 
-    def _refuse_follower(self, data: np.ndarray, place: int, starts: np.ndarray) -> NoReturn:
-        earlier = starts[starts < place]
-        opened = self._line(data, int(earlier[-1])) if len(earlier) else self._opened
-        value = f" (the value starts on line {opened})" if opened != self._line(data, place) else ""
-        self._refuse(
-            data,
-            place,
-            f"{_shown_bytes(data, place)} follows a closing quote{value}, where only a comma or the end of the line "
-            "can; a quote inside a value must be doubled",
+    def _refuse_malformed(self, data: np.ndarray, quotes: np.ndarray) -> None:
+        """Raise UserError for the first of what is malformed; carriage returns may be alone inside quotes."""
+        around = np.concatenate([np.array([self._last], np.uint8), data, np.array([_LINE_FEED], np.uint8)])
+        opening, closing = quotes[self._inside :: 2], quotes[1 - self._inside :: 2]
+        strays = opening[~_IS_BEFORE[around[opening]]]
+        # What follows a closing quote: the first byte, too, where the last one before was such a quote.
+        followers = closing + 1
+        if self._last == _QUOTE and not self._inside:
+            followers = np.concatenate([[0], followers])
+        followers = followers[~_IS_AFTER[around[followers + 1]]]
+        returns = np.flatnonzero((around[:-1] == _CARRIAGE_RETURN) & (around[1:] != _LINE_FEED))
+        returns = returns[(np.searchsorted(quotes, returns - 1) + self._inside) % 2 == 0]
+        problems = ((strays, self._stray), (followers, self._follower), (returns, self._return))
+        place, problem = min(
+            ((int(places[0]), problem) for places, problem in problems if len(places)),
+            key=lambda found: found[0],
+            default=(0, None),
+        )
+        if problem:
+            line = self._lines + 1 + int(np.count_nonzero(data[:place] == _LINE_FEED))
+            text = data[place : place + 40].tobytes().decode("utf-8", errors="ignore").splitlines()
+            self._file.refuse(line, problem(shown(text[0] if text else "", 30), self._bytes + place, line))
+
+    def _stray(self, text: str, place: int, line: int) -> str:
+        return (
+            f"a quote inside a value that does not begin with one, at {text}; the whole value must be in quotes, and "
+            "quotes inside it doubled"
+        )
+
+    def _follower(self, text: str, place: int, line: int) -> str:
+        start = self._line_of_value(place)
+        value = f" (the value starts on line {start})" if start != line else ""
+        return (
+            f"{text} follows a closing quote{value}, where only a comma or the end of the line can; a quote inside a "
+            "value must be doubled"
+        )
+
+    def _return(self, text: str, place: int, line: int) -> str:
+        return (
+            "a carriage return without a line feed outside quotes; save the file with line feeds (LF or CRLF) at the "
+            "ends of lines"
         )
 
     def _check_end(self) -> None:
         if self._inside:
             self._file.refuse(
-                self._opened,
+                self._line_of_value(self._bytes),
                 "a value starts with a quote that is never closed; the file is cut off, or a quote is missing",
             )
 
-    def _line(self, data: np.ndarray, place: int) -> int:
-        return self.lines + 1 + int(np.count_nonzero(data[: max(place, 0)] == _LINE_FEED))
+    def _line_of_value(self, place: int) -> int:
+        """The line on which the last value in quotes starts before a place."""
+        with self._file.open() as content:
+            return line_of_quoted_value(content, place + self._marked * len(_BYTE_ORDER_MARK))
 
-    def _refuse(self, data: np.ndarray, place: int, problem: str) -> NoReturn:
-        self._file.refuse(self._line(data, place), problem)
+
+def line_of_quoted_value(content: BinaryIO, place: int) -> int:
+    """The line, from 1, on which the last value in quotes starts in the first `place` bytes."""
+    inside, last, lines, found = 0, _LINE_FEED, 0, 1
+    while place > 0 and (chunk := content.read(min(_CHUNK, place))):
+        data = np.frombuffer(chunk, dtype=np.uint8)
+        quotes = np.flatnonzero(data == _QUOTE)
+        opening = quotes[inside::2]
+        before = data[opening - 1]
+        before[opening == 0] = last
+        starts = opening[before != _QUOTE]
+        if len(starts):
+            found = lines + 1 + int(np.count_nonzero(data[: starts[-1]] == _LINE_FEED))
+        inside, last, place = (inside + len(quotes)) % 2, data[-1], place - len(data)
+        lines += int(np.count_nonzero(data == _LINE_FEED))
+    return found
 
 
 def line_of_record(content: BinaryIO, record: int) -> int:
@@ -330,11 +363,6 @@ def line_of_record(content: BinaryIO, record: int) -> int:
 def shown(text: str, longest: int = 60) -> str:
     """A value of a user, for a message."""
     return repr(text if len(text) <= longest else text[: longest - 3] + "...")
-
-
-def _shown_bytes(data: np.ndarray, place: int) -> str:
-    """What is in the file from a place to the end of the line, or its beginning."""
-    return shown(data[place : place + 40].tobytes().decode("utf-8", errors="ignore").split("\n")[0].rstrip("\r"), 30)
 
 
 def _is_utf8(value: bytes) -> bool:

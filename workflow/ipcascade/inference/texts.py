@@ -73,7 +73,7 @@ def _from_parquet(path: Path) -> tuple[pl.DataFrame, Refuse]:
             table = file.read(columns=list(COLUMNS)).select(COLUMNS)
         table.validate(full=True)  # text that is not UTF-8, too
         texts = [_as_text(table[column]) for column in COLUMNS]
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a name that is not UTF-8
         raise UserError(f"{path} could not be read: {_reason(error)}") from error
 
     def refuse(row: int, problem: str) -> NoReturn:  # such a file has no lines: rows are counted from 1

@@ -121,35 +121,39 @@ def read_member(disk: Path, name: str, most: int) -> bytes:
 @contextmanager
 def opened(
     disk: Path, inside: Sequence[str], choose: Callable[[zipfile.ZipFile], zipfile.ZipInfo]
-) -> Iterator[BinaryIO]:
-    """A file on disk as a stream, or what is in it where it is a zip.
+) -> Iterator[tuple[BinaryIO, tuple[int, int] | None]]:
+    """A file on disk as a stream, or what is in it where it is a zip, and then its length and CRC-32.
 
     inside: the members that lead to it; `choose` takes one where they do not say. Raises one of `READ_ERRORS`, also
     while the stream is read; nothing is unpacked.
     """
-    stack = _open(disk, list(inside), choose)
+    stack, fingerprint = _open(disk, list(inside), choose)
     try:
-        yield stack[-1]
+        yield stack[-1], fingerprint
     finally:
         for stream in reversed(stack):
             stream.close()
 
 
-def _open(disk: Path, inside: list[str], choose: Callable[[zipfile.ZipFile], zipfile.ZipInfo]) -> list[BinaryIO]:
-    """The stream last, before it the streams that must be closed after it."""
+def _open(
+    disk: Path, inside: list[str], choose: Callable[[zipfile.ZipFile], zipfile.ZipInfo]
+) -> tuple[list[BinaryIO], tuple[int, int] | None]:
+    """The stream last, before it the streams that must be closed after it; its length and CRC-32 if it is a member."""
     stack: list[BinaryIO] = [disk.open("rb")]
     packed = disk.suffix.lower() == ".zip"
+    fingerprint = None
     try:
         while packed:
             archive = open_archive(stack[-1])
             member = archive.getinfo(inside.pop(0)) if inside else choose(archive)
             packed = member.filename.lower().endswith(".zip")
             stack.append(_seekable(archive, member, stack[-1]) if packed else cast(BinaryIO, archive.open(member)))
+            fingerprint = (member.file_size, member.CRC)
     except BaseException:
         for stream in reversed(stack):
             stream.close()
         raise
-    return stack
+    return stack, fingerprint
 
 
 def _seekable(archive: zipfile.ZipFile, member: zipfile.ZipInfo, disk: BinaryIO) -> BinaryIO:

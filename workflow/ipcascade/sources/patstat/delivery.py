@@ -228,16 +228,18 @@ def _ignored(unread: Sequence[Path]) -> Iterator[str]:
 
 
 @contextmanager
-def open_part(part: Part) -> Iterator[BinaryIO]:
+def open_part(part: Part) -> Iterator[tuple[BinaryIO, tuple[int, int] | None]]:
     """The bytes of a part's CSV as a stream to be read once from its beginning; the delivery is not unpacked.
+
+    With it come the number of bytes and their CRC-32, as a zip has them in its directory; None for a CSV.
 
     Zips are checked against their CRC-32 as they are read. Raises UserError naming the part where a zip is cut off or
     packed in a way that Python cannot read; reading the stream raises one of `READ_ERRORS` where data is damaged.
     """
     with contextlib.ExitStack() as stack:
         with errors_as_sentences(part):
-            stream = stack.enter_context(opened(part.disk, part.inside, lambda archive: _only_table(part, archive)))
-        yield stream
+            found = stack.enter_context(opened(part.disk, part.inside, lambda archive: _only_table(part, archive)))
+        yield found
 
 
 def _only_table(part: Part, archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -90,18 +90,14 @@ class Delivery:
 
 
 class _Content:
-    """The bytes of a part. fingerprint: length and CRC-32 of those that were read when it was opened first."""
+    """The bytes of a part. fingerprint: their number and CRC-32, once all were read."""
 
     def __init__(self, part: Part) -> None:
         self._part = part
-        self._first: _Summed | None = None
-
-    @property
-    def fingerprint(self) -> tuple[int, int]:
-        assert self._first is not None
-        return self._first.length, self._first.crc
+        self.fingerprint = (0, 0)
 
     def file(self) -> CsvFile:
+        """The part as a CSV file."""
         return CsvFile(
             str(self._part),
             self._open,
@@ -113,10 +109,14 @@ class _Content:
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
-        with open_part(self._part) as stream:
-            summed = _Summed(stream)
-            self._first = self._first or summed
-            yield cast(BinaryIO, summed)
+        with open_part(self._part) as (stream, fingerprint):
+            if fingerprint is None:
+                summed = _Summed(stream)
+                yield cast(BinaryIO, summed)
+                fingerprint = (summed.length, summed.crc)
+            else:
+                yield stream
+            self.fingerprint = fingerprint
 
 
 class _Summed(io.RawIOBase):
@@ -141,7 +141,7 @@ def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
         present = trimmed.set(trimmed.str.len_bytes() == 0, None)
         if column == "appln_id" and present.null_count():
             block.refuse(int(present.is_null().arg_max() or 0), "appln_id is empty")
-        typed, expected = COLUMNS[column](present)
+        typed, expected = COLUMNS[column](present, block)
         if typed.null_count() > present.null_count():
             wrong = int((typed.is_null() & present.is_not_null()).arg_max() or 0)
             block.refuse(wrong, f"{column} is {shown(present[wrong])}, not {expected}")
@@ -149,24 +149,29 @@ def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(series)
 
 
-def _text(values: pl.Series) -> tuple[pl.Series, str]:
+# Each of these takes the texts of a column of a block. It gives null for what is not what it describes.
+
+
+def _text(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
     return values, "text"
 
 
-def _whole_number(values: pl.Series) -> tuple[pl.Series, str]:
+def _whole_number(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
     """Digits only. A cast reads digits with a sign, too, and nothing else."""
-    signed = values.str.starts_with("+") | values.str.starts_with("-")
-    return values.cast(pl.Int32, strict=False).set(signed, None), "a whole number from 0 to 2,147,483,647"
+    numbers = values.cast(pl.Int32, strict=False)
+    if block.has_any(values.name, b"+-"):
+        numbers = numbers.set(values.str.contains("^[+-]"), None)
+    return numbers, "a whole number from 0 to 2,147,483,647"
 
 
-def _year(values: pl.Series) -> tuple[pl.Series, str]:
-    years, _ = _whole_number(values)
+def _year(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
+    years, _ = _whole_number(values, block)
     return years.set((years != 0) & ~years.is_between(FIRST_YEAR, UNKNOWN_YEAR), None), (
         f"a year from {FIRST_YEAR} to {UNKNOWN_YEAR}, or 0"
     )
 
 
-def _date(values: pl.Series) -> tuple[pl.Series, str]:
+def _date(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
     dates = values.str.to_date("%Y-%m-%d", strict=False)
     return dates.set(~values.str.contains("^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"), None), "a date like 2001-12-31"
 
@@ -174,7 +179,7 @@ def _date(values: pl.Series) -> tuple[pl.Series, str]:
 # Years are of four digits; the last one is written where it is not known.
 FIRST_YEAR, UNKNOWN_YEAR = 1000, 9999
 # How each column that a corpus is made of is read: text, whole numbers (Int32) or dates.
-COLUMNS: dict[str, Callable[[pl.Series], tuple[pl.Series, str]]] = {
+COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
     "appln_id": _whole_number,
     "appln_auth": _text,
     "appln_kind": _text,
