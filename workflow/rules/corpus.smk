@@ -49,8 +49,7 @@ rule corpus:
         runtime=240,
     params:
         config=RUN_CONFIG,
-        # A function, since Snakemake takes braces in a text for wildcards.
-        delivery=lambda wildcards: DELIVERY,
+        delivery=DELIVERY,
         options=options("seed", "corpus"),
         code=code("corpus"),
     shell:
