@@ -90,11 +90,18 @@ def test_malformed_rows_are_refused_with_their_line(line, names, problem, block_
     assert str(error.value).endswith("; mend it") and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("rows", [1, 100, 3000])
+@pytest.mark.parametrize("rows", [1, 100, 3000, 60_000])
 @pytest.mark.parametrize("end", [b'9,"z', b'9,"z""', b'9,"', b'9,"z\nand\n', b'9,"a ""'])
 def test_a_quote_that_is_open_at_the_end_names_the_line_where_it_opens(rows, end):
     with pytest.raises(UserError, match=rf"line {rows + 2}: a value starts with a quote that is never closed"):
-        read(b"a,b\n" + b'1,"x ""y"""\n' * rows + end, block_bytes=1 << 13)
+        read(b"a,b\n" + b'1,"x ""y"""\n' * rows + end, block_bytes=1 << 13 if rows < 5000 else 1 << 20)
+
+
+@pytest.mark.parametrize("rows", [20_000, 60_000, 130_000])
+@pytest.mark.parametrize(("line", "problem"), [(b'1,"x"y', "follows"), (b'1,x"', "a quote inside"), (b"1,\0", "a NUL")])
+def test_lines_far_down_in_a_large_block(rows, line, problem):
+    with pytest.raises(UserError, match=rf"line {2 * rows + 2}: .*{problem}"):
+        read(b"a,b\n" + b'1,"x\n""y"""\n' * rows + line + b"\n" + b"1,2\n" * 9)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ipcascade.core.errors import UserError
 BLOCK_BYTES = 8 << 20
 _CHUNK = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_QUOTE, _COMMA, _LINE_FEED, _CARRIAGE_RETURN = b'",\n\r'
+_QUOTE, _LINE_FEED, _CARRIAGE_RETURN = b'"\n\r'
 # What may come before a quote that opens, and after one that closes; a quote, where two stand for one.
 _IS_BEFORE, _IS_AFTER = (np.isin(np.arange(256), list(allowed)) for allowed in (b',\n"', b',\n\r"'))
 # Bytes checked at a time.
