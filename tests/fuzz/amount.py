@@ -4,7 +4,7 @@ import os
 
 CASES = int(os.environ.get("FUZZ", "300"))
 # Tests that the cases are shared out to, so that one that fails is found and tried again quickly.
-BATCHES = 10
+BATCHES = 4
 
 
 def seeds(batch: int, share: float) -> range:
