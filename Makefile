@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --no-loadsc
 # Packages that only benchmarks need.
 BENCHMARKS := $(shell sed -n 's/==.*//p' envs/benchmark.txt envs/mutants.txt)
 
-.PHONY: demo test test-slurm bench-engine mutants check format install schema pins report
+.PHONY: demo test test-slurm fuzz bench-engine mutants check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -22,6 +22,9 @@ test: $(INSTALLED)  ## all tests but those on Slurm; TESTS="..." are more argume
 test-slurm: $(INSTALLED)  ## the workflow on a real Slurm, set up for it on this machine (root, Debian or Ubuntu)
 	bash tests/slurm/install
 	$(PYTEST) -m slurm
+
+fuzz: $(INSTALLED)  ## damaged deliveries and tables of new texts against a strict reading; FUZZ=10000 is how many
+	FUZZ=$(or $(FUZZ),10000) $(PYTEST) tests/fuzz
 
 bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it: docs/engine.md
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/benchmark.txt

@@ -1,5 +1,6 @@
 """Miniature PATSTAT deliveries for tests: rows in, files on disk out, in every layout the EPO has shipped."""
 
+import csv
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -64,6 +65,14 @@ def csv_bytes(header: Sequence[str], rows: Sequence[Row], upper: bool = False, b
             )
         )
     return (b"\xef\xbb\xbf" if bom else b"") + "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def csv_rows(tables: Tables) -> dict[str, list[dict[str, str]]]:
+    """The rows of each table as Python's csv module reads them from what `write_delivery` writes."""
+    return {
+        table: list(csv.DictReader(io.StringIO(csv_bytes(HEADERS[table], rows).decode(), newline="")))
+        for table, rows in tables.items()
+    }
 
 
 def zip_bytes(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

@@ -1,5 +1,6 @@
 """Bad input of many kinds: each gives one clear sentence, exit code 1, and nothing half-written."""
 
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -71,6 +72,26 @@ def invalid_utf8(folder: Path) -> None:
     edit_csv(folder / ABSTRACTS, edit)
 
 
+def cut_csv(folder: Path) -> None:
+    edit_csv(folder / ABSTRACTS, lambda text: text[:-20])
+
+
+def undoubled_quotes(folder: Path) -> None:
+    def edit(text):
+        rows = text.split(b"\r\n")
+        rows[3] = rows[3][:-9] + b'"smart" ' + rows[3][-9:]
+        return b"\r\n".join(rows)
+
+    edit_csv(folder / ABSTRACTS, edit)
+
+
+def year_of_eight_digits(folder: Path) -> None:
+    def edit(text):
+        return re.sub(rb",((?:19|20)[0-9]{2}),", rb",\g<1>0203,", text, count=1)
+
+    edit_csv(folder / "tls201_appln_part01.zip", edit)
+
+
 def other_row_count(folder: Path) -> None:
     path = folder / "RowCount.txt"
     text = path.read_text(encoding="utf-8-sig")
@@ -83,8 +104,11 @@ def other_row_count(folder: Path) -> None:
         (cut_off, {}, [ABSTRACTS, "cut off"]),
         (without_table, {}, ["tls209", "delivery"]),
         (wrong_column, {}, [ABSTRACTS, "appln_abstract_lg"]),
-        (short_row, {}, ["tls209_appln_ipc_part01.zip", "row 4"]),
-        (invalid_utf8, {}, [ABSTRACTS, "UTF-8", "row 3"]),
+        (short_row, {}, ["tls209_appln_ipc_part01.zip", "line 4"]),
+        (invalid_utf8, {}, [ABSTRACTS, "UTF-8", "line 3"]),
+        (cut_csv, {}, [ABSTRACTS, "line ", "never closed"]),
+        (undoubled_quotes, {}, [ABSTRACTS, "line 4", "a quote inside a value must be doubled"]),
+        (year_of_eight_digits, {}, ["tls201_appln_part01.zip", "line 3", "appln_filing_year", "not a year"]),
         (other_row_count, {}, ["tls209", "RowCount.txt"]),
         (lambda folder: None, {"corpus": {"language": "xx"}}, ["corpus.language", "xx"]),
         (lambda folder: None, {"corpus": {"langauge": "xx"}}, ["unknown key 'corpus.langauge'", "'corpus.language'"]),

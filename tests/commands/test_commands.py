@@ -259,9 +259,9 @@ def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, c
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("new.csv", "id,text\n1,a\n", "lacks the column 'document_id'; it has id, text"),
-        ("new.csv", "document_id,text\n1,a\n1,b\n", "the document_id '1' is there more than once"),
-        ("new.csv", "document_id,text\n1,a\n2,\n", "row 2: text is missing"),
+        ("new.csv", "id,text\n1,a\n", "has no column 'document_id'; its header has 'id, text'"),
+        ("new.csv", "document_id,text\n1,a\n1,b\n", "line 3: the document_id '1' is there more than once"),
+        ("new.csv", "document_id,text\n1,a\n2,\n", "line 3: text is missing"),
         ("new.csv", "document_id,text\n", "has no rows"),
         ("new.txt", "1", "new texts come as .csv or .parquet"),
     ],

@@ -1,7 +1,5 @@
 import copy
-import csv
 import itertools
-import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from deliveries import HEADERS, abstract, application, csv_bytes, symbol, title, write_delivery
+from brute_force import corpus_of
+from deliveries import abstract, application, csv_rows, symbol, title, write_delivery
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.corpus.build import build
@@ -106,111 +105,6 @@ def random_tables(seed, applications=400):
     return tables
 
 
-def leaf_of(symbol, tree):
-    """The longest code that the symbol begins with, if no label is below it."""
-    longest = max((code for code in tree.labels if symbol.startswith(code)), key=len, default=None)
-    return None if longest is None or tree.index[longest] in tree.parents else longest
-
-
-def brute_force(tables, options, tree=TREE):
-    """Corpus and `left` of every step, by Python's csv module and sets, one rule after the other."""
-    rows = {}
-    for table, content in tables.items():
-        lines = csv_bytes(HEADERS[table], content).decode().splitlines(keepends=True)
-        rows[table] = list(csv.DictReader(lines))
-    for row in itertools.chain(*rows.values()):
-        for name, value in row.items():
-            row[name] = value.rstrip() if name == "ipc_class_symbol" else value.strip()
-
-    left = [len(rows["tls201"])]
-    kept = {int(row["appln_id"]): row for row in rows["tls201"]}
-    year = {i: int(row["appln_filing_year"]) for i, row in kept.items()}
-    rules = [
-        lambda i, row: 0 < i <= 900_000_000 and row["appln_kind"] not in ("D", "Q", "D2"),
-        lambda i, row: row["ipr_type"] in options.ipr_types,
-        lambda i, row: options.kinds is None or row["appln_kind"] in options.kinds,
-        lambda i, row: options.offices is None or row["appln_auth"] in options.offices,
-        lambda i, row: options.first_year is None or (year[i] != 9999 and year[i] >= options.first_year),
-        lambda i, row: options.last_year is None or (year[i] != 9999 and year[i] <= options.last_year),
-    ]
-    for rule in rules:
-        kept = {i: row for i, row in kept.items() if rule(i, row)}
-        left.append(len(kept))
-
-    labels = {}
-    for row in rows["tls209"]:
-        i, column = int(row["appln_id"]), tree.index.get(leaf_of(row["ipc_class_symbol"], tree), -1)
-        if i in kept and column >= 0 and (options.ipc_values is None or row["ipc_value"] in options.ipc_values):
-            while column >= 0:
-                labels.setdefault(i, set()).add(column)
-                column = tree.parents[column]
-    candidates = {i for i in kept if i in labels}
-    left.append(len(candidates))
-    texts = {int(row["appln_id"]): row for row in rows["tls203"]}
-    candidates = {i for i in candidates if i in texts and texts[i]["appln_abstract"]}
-    left.append(len(candidates))
-    candidates = {i for i in candidates if texts[i]["appln_abstract_lg"] == options.language}
-    left.append(len(candidates))
-    candidates = {i for i in candidates if len(texts[i]["appln_abstract"].split()) >= options.minimum_words}
-    left.append(len(candidates))
-
-    def family(i):
-        docdb = int(kept[i]["docdb_family_id"])
-        return docdb if docdb else -i
-
-    def preference(i):
-        office = kept[i]["appln_auth"]
-        known = options.office_preference
-        return (known.index(office) if office in known else len(known), kept[i]["appln_filing_date"], i)
-
-    def plain(text):
-        return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
-
-    families = {}
-    for i in candidates:
-        families.setdefault(family(i), []).append(i)
-    left.append(len(families))
-
-    group = {name: name for name in families}
-    by_text = {}
-    for i in candidates:
-        by_text.setdefault(plain(texts[i]["appln_abstract"]), set()).add(family(i))
-    for _ in families:  # as often as the longest chain can be
-        for together in by_text.values():
-            smallest = min(group[name] for name in together)
-            group.update(dict.fromkeys(together, smallest))
-
-    titles = {int(row["appln_id"]): row["appln_title"] for row in rows["tls202"] if row["appln_title_lg"] == "en"}
-    corpus = []
-    for name, members in families.items():
-        i = min(members, key=preference)
-        if options.family_labels == "union":
-            found = set().union(*(labels.get(other, set()) for other in kept if family(other) == name))
-        else:
-            found = labels[i]
-        text = texts[i]["appln_abstract"]
-        words = len(text.split())
-        if options.text == "title_and_abstract" and i in titles:
-            text = f"{titles[i]}. {text}"
-        corpus.append(
-            {
-                "document_id": str(i),
-                "family_id": str(name) if name > 0 else f"appln-{-name}",
-                "group_id": str(group[name]) if group[name] > 0 else f"appln-{-group[name]}",
-                "office": kept[i]["appln_auth"],
-                "kind": kept[i]["appln_kind"],
-                "filing_year": None if year[i] == 9999 else year[i],
-                "words": words,
-                "text": text,
-                **{
-                    level: [tree.labels[column] for column in sorted(found) if tree.level_of(column) == level]
-                    for level in tree.levels
-                },
-            }
-        )
-    return sorted(corpus, key=lambda row: int(row["document_id"])), [*left, len(corpus)]
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -226,7 +120,7 @@ def test_agrees_with_brute_force(tmp_path, changes, seed):
     options = CorpusOptions(documents=None, **changes)
     tables = random_tables(seed)
     corpus, funnel = make(tmp_path, tables, options, parts=2)
-    expected, left = brute_force(tables, options)
+    expected, left = corpus_of(csv_rows(tables), options, TREE)
     assert corpus.to_dicts() == expected
     assert [step["left"] for step in funnel["steps"]] == left
     assert len(expected) > 5
@@ -247,7 +141,7 @@ def test_agrees_with_brute_force_for_trees_of_any_depth(tmp_path, tree, family_l
     options = CorpusOptions(documents=None, family_labels=family_labels)
     tables = random_tables(4)
     corpus, funnel = make(tmp_path, tables, options, tree=tree)
-    expected, left = brute_force(tables, options, tree)
+    expected, left = corpus_of(csv_rows(tables), options, tree)
     assert corpus.to_dicts() == expected
     assert [step["left"] for step in funnel["steps"]] == left
     assert len(expected) > 5
@@ -362,6 +256,7 @@ def test_funnel_adds_up_and_says_what_was_dropped(tmp_path):
         name: {"rows": len(tables[name]), "row_count": len(tables[name]), "checked": True}
         for name in ("tls201", "tls203", "tls209")
     }
+    assert funnel["notes"] == []
     classes = [code for codes in corpus["class"] for code in codes]
     assert funnel["labels"]["class"] == {"present": len(set(classes)), "mean_per_document": len(classes) / 50}
     sizes = corpus["group_id"].value_counts()["count"]
@@ -386,6 +281,7 @@ def test_only_the_ten_most_frequent_dropped_codes_are_named(tmp_path):
 def test_tables_without_a_row_count_are_marked_unchecked(tmp_path):
     _, funnel = make(tmp_path, small(), counts=None)
     assert funnel["tables"]["tls201"] == {"rows": 3, "row_count": None, "checked": False}
+    assert len(funnel["notes"]) == 1 and "no RowCount file" in funnel["notes"][0]
 
 
 def test_text_survives_quotes_commas_and_line_breaks(tmp_path):
@@ -450,6 +346,27 @@ def test_a_row_twice_is_refused(tmp_path, table):
     tables = {"tls202": [title(1, "Title")], **small()}
     tables = tables | {table: [*tables[table], copy.deepcopy(tables[table][0])]}
     with pytest.raises(UserError, match=f"{table} has appln_id 1 more than once"):
+        make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("tls203", abstract(1, "too short")),
+        ("tls203", abstract(1, "")),
+        ("tls203", abstract(1, LONG, "de")),
+        ("tls203", abstract(9, LONG)),
+        ("tls201", application(1, appln_kind="D ")),
+        ("tls201", application(1, ipr_type="UM")),
+        ("tls202", title(1, "Titel", "de")),
+        ("tls202", title(9, "Title")),
+    ],
+)
+def test_an_application_twice_is_named_though_a_filter_drops_a_row_of_it(tmp_path, table, row):
+    tables = {"tls202": [title(1, "Title")], **small()}
+    double = {**row, "appln_id": row["appln_id"]}
+    tables[table] = [*tables[table], double] + ([copy.deepcopy(row)] if row["appln_id"] == 9 else [])
+    with pytest.raises(UserError, match=f"{table} has appln_id {row['appln_id']} more than once"):
         make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
 
 

@@ -23,7 +23,8 @@ def make(folder, *arguments, **corpus):
         "tls203": [abstract(i, f"one two three four five six seven eight nine {i}") for i in (1, 2)],
         "tls209": [symbol(1, "A01B  33/00"), symbol(2, "H04L   9/00")],
     }
-    delivery = write_delivery(folder / "delivery", tables)
+    there = (folder / "delivery").is_dir()
+    delivery = folder / "delivery" if there else write_delivery(folder / "delivery", tables)
     files = ["--delivery", delivery, "--corpus", folder / "corpus.parquet", "--funnel", folder / "funnel.json"]
     config = config_file(folder, corpus=corpus)
     return main([str(word) for word in ["corpus", *files, "--config", config, *arguments]])
@@ -36,6 +37,16 @@ def test_the_corpus_carries_its_tree_and_how_its_texts_were_made(tmp_path):
     assert read_facts(corpus) == {"label_tree": LabelTree.read(IPC).to_json(), "text": "title_and_abstract"}
     assert read_parquet(corpus).columns[-3:] == ["section", "class", "subclass"]
     assert read_parquet(corpus)["subclass"].to_list() == [["A01B"], ["H04L"]]
+
+
+def test_what_could_not_be_checked_is_a_warning_and_in_the_funnel(tmp_path, capsys):
+    assert make(tmp_path) == 0
+    assert "RowCount" not in capsys.readouterr().err
+    (tmp_path / "delivery" / "RowCount.txt").write_text("see the handbook")
+    assert make(tmp_path) == 0
+    (note,) = read_json(tmp_path / "funnel.json")["notes"]
+    assert "no row count was understood in RowCount.txt" in note and str(tmp_path) not in note
+    assert note in capsys.readouterr().err
 
 
 def test_provenance_is_beside_the_files_and_not_in_them(tmp_path):

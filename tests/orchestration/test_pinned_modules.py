@@ -7,10 +7,10 @@ from ipcascade.orchestration.fingerprint import modules_of
 MODULES = {
     "corpus": """
         commands._label_tree commands.corpus
-        core.label_tree core.random_streams
+        core.label_tree core.random_streams core.strict_csv
         corpus.abstracts corpus.applications corpus.build corpus.families corpus.funnel corpus.labels
         corpus.options corpus.sampling corpus.text
-        sources.patstat.delivery sources.patstat.tables
+        sources.patstat.archives sources.patstat.delivery sources.patstat.row_counts sources.patstat.tables
     """,
     "tokens": """
         commands.tokens

@@ -9,9 +9,10 @@ import pytest
 
 from deliveries import abstract, application, csv_bytes, symbol, title, write_delivery, zip_bytes
 from ipcascade.core.errors import UserError
-from ipcascade.sources.patstat import delivery as delivery_module
+from ipcascade.core.strict_csv import BLOCK_BYTES
+from ipcascade.sources.patstat import archives
 from ipcascade.sources.patstat.delivery import delivery_files
-from ipcascade.sources.patstat.tables import BLOCK_BYTES, Delivery, TableCount
+from ipcascade.sources.patstat.tables import Delivery, TableCount
 from support import REPOSITORY
 
 PATENTS_US = REPOSITORY / "../shared/patents_us"
@@ -128,7 +129,7 @@ def test_a_deflated_nested_zip_larger_than_the_end_that_is_kept(tmp_path):
         for member in zipfile.ZipFile(path).infolist()
         if member.filename.endswith(".zip")
     )
-    assert inner > 3 * delivery_module._TAIL
+    assert inner > 3 * archives._TAIL
     assert read(folder, "tls203", "appln_abstract")["appln_abstract"].to_list() == [r["appln_abstract"] for r in rows]
 
 
@@ -230,7 +231,7 @@ class TestErrors:
         content = bytearray(path.read_bytes())
         content[int(len(content) * place)] ^= 0xFF
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"tls203_appln_abstr_part01.zip, (after )?row \d+"):
+        with pytest.raises(UserError, match=r"tls203_appln_abstr_part01.zip, (after )?line \d+: .*fetch .* again"):
             read(folder, "tls203", "appln_id", "appln_abstract", block_bytes=4096)
 
     def test_wrong_crc(self, tmp_path):
@@ -241,7 +242,7 @@ class TestErrors:
             {"a.csv": csv_bytes(["appln_id", "appln_abstract"], tables()["tls203"])}, zipfile.ZIP_STORED
         )
         path.write_bytes(content.replace(b"5 \xc2\xb0C", b"6 \xc2\xb0C"))
-        with pytest.raises(UserError, match=r"row \d+: the zip is cut off or damaged \(Bad CRC-32"):
+        with pytest.raises(UserError, match=r"line \d+: the zip is cut off or damaged \(Bad CRC-32"):
             read(folder, "tls203", "appln_id")
 
     def test_encrypted_zip(self, tmp_path):
@@ -251,7 +252,7 @@ class TestErrors:
         content[6] |= 1
         content[content.index(b"PK\x01\x02") + 8] |= 1
         path.write_bytes(content)
-        with pytest.raises(UserError, match="packed in a way that cannot be read in place"):
+        with pytest.raises(UserError, match="encrypted or packed in a way that cannot be read in place"):
             read(folder, "tls203", "appln_id")
 
     def test_zip_without_a_csv(self, tmp_path):
@@ -263,13 +264,13 @@ class TestErrors:
     def test_missing_column(self, tmp_path):
         folder = write_delivery(tmp_path, tables())
         flat_part(folder, "tls203", b"appln_id,abstract\r\n1,x\r\n")
-        with pytest.raises(UserError, match=r"no column 'appln_abstract'; its header has appln_id, abstract"):
+        with pytest.raises(UserError, match=r"no column 'appln_abstract'; its header has 'appln_id, abstract'"):
             read(folder, "tls203", "appln_id", "appln_abstract")
 
     def test_double_column(self, tmp_path):
         folder = write_delivery(tmp_path, tables())
         flat_part(folder, "tls203", b"appln_id,APPLN_ID\r\n1,1\r\n")
-        with pytest.raises(UserError, match="row 1: the header has a column twice"):
+        with pytest.raises(UserError, match="line 1: the header has the column 'appln_id' 2 times"):
             read(folder, "tls203", "appln_id")
 
     @pytest.mark.parametrize("content", [b"", b"\r\n", b"\xef\xbb\xbf"])
@@ -287,14 +288,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("line", "sentence"),
         [
-            (b'3,"en"', "row 4: 2 columns where the header has 3"),
-            (b'3,"en","a","b"', "row 4: 4 columns where the header has 3"),
-            (b'3,"en","he said "no, never" twice"', "row 4: 4 columns where the header has 3"),
-            (b'3,"en","caf\xe9"', "row 4: appln_abstract is not valid UTF-8"),
-            (b'3x,"en","a"', "row 4: appln_id is '3x', not a whole number"),
-            (b'99999999999,"en","a"', "row 4: appln_id is '99999999999', not a whole number"),
-            (b'1.5,"en","a"', "row 4: appln_id is '1.5', not a whole number"),
-            (b',"en","a"', "row 4: appln_id is empty"),
+            (b'3,"en"', "line 6: 2 columns where the header has 3"),
+            (b'3,"en","a","b"', "line 6: 4 columns where the header has 3"),
+            (b'3,"en","he said "no, never" twice"', "line 6: 'no, never"),
+            (b'3,"en","caf\xe9"', "line 6: appln_abstract is not valid UTF-8"),
+            (b'3x,"en","a"', "line 6: appln_id is '3x', not a whole number"),
+            (b'99999999999,"en","a"', "line 6: appln_id is '99999999999', not a whole number"),
+            (b'1.5,"en","a"', "line 6: appln_id is '1.5', not a whole number"),
+            (b',"en","a"', "line 6: appln_id is empty"),
         ],
     )
     @pytest.mark.parametrize("block", [64, 1 << 20])
@@ -311,14 +312,14 @@ class TestErrors:
 
     def test_bad_date(self, tmp_path):
         folder = write_delivery(tmp_path, tables() | {"tls201": [application(1, appln_filing_date="2001-02-30")]})
-        with pytest.raises(UserError, match="row 2: appln_filing_date is '2001-02-30', not a date"):
+        with pytest.raises(UserError, match="line 2: appln_filing_date is '2001-02-30', not a date"):
             read(folder, "tls201", "appln_filing_date")
 
     def test_quote_that_never_closes(self, tmp_path):
         folder = write_delivery(tmp_path, tables())
         rows = b'1,"en","a"\r\n' * 50 + b'1,"en","a\r\n' + b"1,en,a\r\n" * 1000
         flat_part(folder, "tls203", b"appln_id,appln_abstract_lg,appln_abstract\r\n" + rows)
-        with pytest.raises(UserError, match=r"after row \d+ .* closing quote is missing"):
+        with pytest.raises(UserError, match=r"line 52: .*(longer than 1024 bytes|never closed)"):
             read(folder, "tls203", "appln_id", block_bytes=1 << 10)
 
     @pytest.mark.parametrize("expected", [4, 6])
@@ -342,7 +343,7 @@ def test_closing_early_closes_the_files(tmp_path):
 
 def test_window_behaves_like_a_file():
     content = bytes(range(200))
-    window = delivery_module._Window(io.BytesIO(b"before" + content + b"after"), 6, 200)
+    window = archives._Window(io.BytesIO(b"before" + content + b"after"), 6, 200)
     assert window.read(3) == content[:3]
     assert window.seek(-5, io.SEEK_END) == 195
     assert window.read() == content[195:]

@@ -29,6 +29,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     table = label_tree_file(args, config)
     tree = LabelTree.read(table).select(config.corpus.levels)
     delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
+    for note in delivery.contents.notes:
+        log.warning("%s: %s", args.delivery, note)
     corpus, funnel = build(delivery, tree, config.corpus, config.seed)
     write_json(args.funnel, funnel)
     write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": config.corpus.text})

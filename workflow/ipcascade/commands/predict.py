@@ -11,7 +11,8 @@ from ipcascade.config import Config, section_options
 from ipcascade.core.files import write_parquet
 from ipcascade.core.names import LABELS, WEIGHTS
 from ipcascade.core.provenance import write_provenance
-from ipcascade.inference.prediction import predict, read_texts
+from ipcascade.inference.prediction import predict
+from ipcascade.inference.texts import read_texts
 from ipcascade.runtime.device import choose_device
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Bad input or bad options: one sentence with what, where (file, row, key) and what to do.
+    """Bad input or bad options: one sentence with what, where (file, line, key) and what to do.
 
     The command line prints the sentence without a traceback and exits with code 1.
     """

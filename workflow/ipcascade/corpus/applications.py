@@ -57,8 +57,10 @@ def read_applications(delivery: Delivery, options: CorpusOptions, funnel: Funnel
     filters = _filters(options)
     read, left = 0, [0] * len(filters)
     kept: list[pl.DataFrame] = []
+    keys = Keys("tls201")
     for batch in delivery.read("tls201", COLUMNS):
         read += batch.height
+        keys.add(batch["appln_id"])
         for number, filter_ in enumerate(filters):
             if filter_.keeps is not None:
                 batch = batch.filter(filter_.keeps)
@@ -73,22 +75,35 @@ def read_applications(delivery: Delivery, options: CorpusOptions, funnel: Funnel
                 family=pl.coalesce("docdb_family_id", -pl.col("appln_id")),
             )
         )
+    keys.refuse_doubles()
     funnel.start("tls201_appln", read, "applications")
     for filter_, amount in zip(filters, left, strict=True):
         funnel.keep(filter_.step, amount, filter_.key, filter_.value)
-    applications = pl.concat(kept).sort("appln_id")
-    refuse_doubles(applications["appln_id"], "tls201")
-    return applications
+    return pl.concat(kept).sort("appln_id")
 
 
-def refuse_doubles(sorted_ids: pl.Series, table: str) -> None:
-    """Raise UserError where a table has an application more than once."""
-    ids = sorted_ids.to_numpy()
-    doubles = ids[1:][ids[1:] == ids[:-1]]
-    if doubles.size:
-        raise UserError(
-            f"{table} has appln_id {doubles[0]} more than once; keep only the files of one edition in the folder"
-        )
+class Keys:
+    """The appln_ids of a table in which every application has one row at most: 4 bytes per row."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._ids: list[np.ndarray] = []
+
+    def add(self, ids: pl.Series) -> None:
+        """Note the ids of some rows, whether or not these are kept."""
+        self._ids.append(ids.to_numpy())
+
+    def refuse_doubles(self) -> None:
+        """Raise UserError where an application was there more than once; forgets the ids."""
+        ids = np.concatenate(self._ids)
+        self._ids.clear()
+        ids.sort()
+        doubles = ids[1:][ids[1:] == ids[:-1]]
+        if doubles.size:
+            raise UserError(
+                f"{self._table} has appln_id {doubles[0]} more than once; "
+                "keep only the files of one edition in the folder"
+            )
 
 
 def positions(sorted_ids: np.ndarray, wanted: pl.Series) -> pl.Series:

@@ -35,7 +35,8 @@ def build(
     group_id (text, the smallest family of those that share a normalised abstract: what splits must not divide),
     office, kind, filing_year (Int16, nullable), words (Int32, of the abstract), text,
     and a list of codes (text, in tree order) per level of the tree, named after the level;
-    and the funnel: steps, symbols, tables, labels, groups as plain data.
+    and the funnel: steps, symbols, tables, notes (what of the delivery could not be checked), labels, groups as plain
+    data.
 
     A row depends on the delivery, the tree and the options, never on the order of rows or parts nor on the sample
     size; a smaller sample is a subset of a larger one. Raises UserError where a step leaves nothing, naming its key.
@@ -69,6 +70,7 @@ def build(
         "steps": funnel.steps,
         "symbols": symbols,
         "tables": _tables(delivery),
+        "notes": list(delivery.contents.notes),
         "labels": _labels(corpus, tree),
         "groups": _groups(corpus),
     }

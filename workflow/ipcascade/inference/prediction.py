@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import torch
 
-from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.progress import Progress
 from ipcascade.encoder.tokenizer import load_tokenizer
@@ -36,35 +35,6 @@ class Prediction:
         codes, columns = np.array(self.tree.codes(level), dtype=object), self.tree.columns[level]
         lists = [codes[row].tolist() for row in self.predicted[:, columns]]
         return pl.Series(level, lists, dtype=pl.List(pl.String))
-
-
-def read_texts(path: Path) -> pl.DataFrame:
-    """A CSV or Parquet table with the columns document_id and text, both as strings.
-
-    Raises UserError for another format, a missing column, a missing id or text, or an id that is there twice.
-    """
-    try:
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(path)
-        elif path.suffix == ".csv":
-            table = pl.read_csv(path, infer_schema=False)
-        else:
-            raise UserError(f"{path}: new texts come as .csv or .parquet")
-        for name in ("document_id", "text"):
-            if name not in table.columns:
-                raise UserError(f"{path} lacks the column {name!r}; it has {', '.join(table.columns)}")
-        table = table.select(pl.col("document_id").cast(pl.String), pl.col("text").cast(pl.String))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} could not be read: {str(error).splitlines()[0]}") from error
-    for name in table.columns:
-        if (row := table[name].is_null().arg_max()) is not None and table[name].null_count():
-            raise UserError(f"{path}, row {row + 1}: {name} is missing")
-    if table.is_empty():
-        raise UserError(f"{path} has no rows")
-    twice = table.filter(pl.col("document_id").is_duplicated())["document_id"]
-    if len(twice):
-        raise UserError(f"{path}: the document_id {twice[0]!r} is there more than once")
-    return table
 
 
 def predict(

@@ -1,24 +1,33 @@
 """The files of a PATSTAT Global delivery, and how their bytes are read without unpacking it.
 
 The EPO has shipped the same tables in two shapes: until about 2024 large zips that hold one zip per table part, since
-then one zip per table part. Extracted CSV files are a third. All three become `Part`s here, each of which opens as one
-stream of bytes. Only the standard library is used: Snakemake asks for the files while it builds its graph.
+then one zip per table part. Extracted CSV files are a third, in the folder or in folders in it. All become `Part`s
+here, each of which opens as one stream of bytes. Files that are no part of the delivery do not matter, unless a part
+is missing that they may hold. Only the standard library is used: Snakemake asks for the files while it builds its
+graph.
 """
 
+import contextlib
 import hashlib
-import io
 import itertools
 import re
 import zipfile
-import zlib
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO
 
 from ipcascade.core.errors import UserError
+from ipcascade.sources.patstat.archives import (
+    errors_as_sentences,
+    is_clutter,
+    member_names,
+    open_archive,
+    opened,
+    read_member,
+)
+from ipcascade.sources.patstat.row_counts import LARGEST_BYTES, is_row_count_file, parse_row_counts
 
 TABLES = {
     "tls201": "applications",
@@ -26,12 +35,11 @@ TABLES = {
     "tls203": "abstracts",
     "tls209": "IPC symbols",
 }
-_PART = re.compile(r"(tls\d{3})(?:_\w+?)?_part(\d+)\.(zip|csv|txt)", re.IGNORECASE)
-_ROW_COUNT_FILE = re.compile(r"[^.]*row[ _-]*count[^.]*(\.txt)?", re.IGNORECASE)
-_ROW_COUNT = re.compile(r"(tls\d{3})[^\n]*?count[^\d\n]*(\d[\d.,]*)", re.IGNORECASE)
-# Bytes at the end of a deflated member that are kept, for the directory of the zip in it; bytes read at a time.
-_TAIL = 1 << 20
-_CHUNK = 1 << 20
+_PART = re.compile(r"(tls[0-9]{3})(?:_\w+?)?_part([0-9]{1,9})\.(zip|csv|txt)", re.IGNORECASE)
+# What tells that a zip or folder is of the delivery: its name, or a name of a part at its beginning.
+_OF_DELIVERY = re.compile(r"patstat|tls[0-9]", re.IGNORECASE)
+_PART_INSIDE = re.compile(rb"tls[0-9]{3}\w*_part[0-9]+\.(zip|csv|txt)", re.IGNORECASE)
+_BEGINNING = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,18 +63,20 @@ class Part:
 class Contents:
     """A delivery's parts by table, in the order of their numbers, and the row counts that came with it.
 
-    row_counts: rows by table; empty where the delivery has no RowCount file; row_count_disk: the file with it.
+    row_counts: rows by table, of those that RowCount files give; row_count_files: these on disk; notes: sentences
+    about what could not be checked.
     """
 
     parts: Mapping[str, tuple[Part, ...]]
     row_counts: Mapping[str, int]
-    row_count_disk: Path | None
+    row_count_files: tuple[Path, ...]
+    notes: tuple[str, ...]
 
     @property
     def files(self) -> list[Path]:
         """The files on disk, sorted."""
         disks = {part.disk for parts in self.parts.values() for part in parts}
-        return sorted(disks | ({self.row_count_disk} if self.row_count_disk else set()))
+        return sorted(disks.union(self.row_count_files))
 
 
 def needed_tables(titles: bool) -> tuple[str, ...]:
@@ -92,234 +102,156 @@ def find(folder: Path, tables: Sequence[str]) -> Contents:
         )
     found: list[Part] = []
     row_count_files: list[Part] = []
-    for disk in sorted(path for path in folder.iterdir() if path.is_file()):
-        for inside in _names(disk):
-            name = Path(inside[-1] if inside else disk.name).name
+    unread: list[Path] = []
+    for disk in _files(folder, unread):
+        for inside in _names(disk, unread):
+            name = _last(inside[-1] if inside else disk.name)
             if match := _PART.fullmatch(name):
                 found.append(Part(match[1].lower(), int(match[2]), disk, inside))
-            elif _ROW_COUNT_FILE.fullmatch(name):
+            elif is_row_count_file(name):
                 row_count_files.append(Part("", 0, disk, inside))
+    hint = f" (it may be in what cannot be read: {', '.join(path.name for path in unread)})" if unread else ""
     if not found:
         raise UserError(
             f"{folder} holds no PATSTAT delivery: no file there, and no member of a zip, is named like "
-            "tls201_appln_part01.zip or tls201_part01.csv"
+            f"tls201_appln_part01.zip or tls201_part01.csv{hint}"
         )
-    parts = {table: _in_order(folder, table, [part for part in found if part.table == table]) for table in tables}
-    counts: dict[str, int] = {}
-    for file in row_count_files:
-        for table, rows in _read_row_counts(file).items():
-            if counts.setdefault(table, rows) != rows:
-                raise UserError(
-                    f"{folder}: the RowCount files disagree about {table} ({counts[table]:,} and {rows:,} rows); "
-                    "keep the one of this edition"
-                )
-    return Contents(parts, counts, row_count_files[0].disk if row_count_files else None)
+    parts = {table: _in_order(folder, table, [part for part in found if part.table == table], hint) for table in tables}
+    counts = _row_counts(folder, row_count_files)
+    files = tuple(sorted({file.disk for file in row_count_files}))
+    return Contents(parts, counts, files, tuple([*_unchecked(tables, counts, files), *_ignored(unread)]))
 
 
-def _names(disk: Path) -> Iterator[tuple[str, ...]]:
+def _files(folder: Path, unread: list[Path]) -> list[Path]:
+    """The files of a folder and of the folders in it, sorted; a folder that cannot be listed is added to `unread`."""
+    with errors_as_sentences(folder):
+        found = sorted(folder.iterdir())
+        inner = [entry for entry in found if entry.is_dir() and not is_clutter(entry.name)]
+    for entry in inner:
+        with _unless_of_delivery(entry, unread):
+            found += sorted(entry.iterdir())
+    with errors_as_sentences(folder):
+        for path in found:
+            if path.is_symlink() and not path.exists() and _PART.fullmatch(path.name):
+                raise UserError(f"{path} is a link to a file that does not exist")
+        return [path for path in found if path.is_file() and not is_clutter(path.name)]
+
+
+def _names(disk: Path, unread: list[Path]) -> list[tuple[str, ...]]:
     """The paths of members that may be tables in a file of the folder: the file itself, or all members of a zip."""
     if disk.suffix.lower() != ".zip" or _PART.fullmatch(disk.name):
-        yield ()
-        return
-    with _errors_as_sentences(str(disk)), _archive(disk) as archive:
-        yield from ((name,) for name in archive.namelist())
+        return [()]
+    with _unless_of_delivery(disk, unread):
+        return [(name,) for name in member_names(disk, lambda name: _PART.fullmatch(_last(name)) is not None)]
+    return []
 
 
-def _in_order(folder: Path, table: str, parts: list[Part]) -> tuple[Part, ...]:
+def _last(name: str) -> str:
+    """The last part of a member's name; zips made on Windows may have backslashes."""
+    return re.split(r"[/\\]", name)[-1]
+
+
+@contextmanager
+def _unless_of_delivery(path: Path, unread: list[Path]) -> Iterator[None]:
+    """Add a file or folder that cannot be read to `unread`; raise the sentence about one that is of the delivery."""
+    try:
+        with errors_as_sentences(path):
+            yield
+    except UserError:
+        if _OF_DELIVERY.search(path.name) or _holds_part(path):
+            raise
+        unread.append(path)
+
+
+def _holds_part(disk: Path) -> bool:
+    """Whether a broken zip begins with parts of tables: names of members are not packed."""
+    try:
+        with disk.open("rb") as content:
+            return _PART_INSIDE.search(content.read(_BEGINNING)) is not None
+    except OSError:
+        return False
+
+
+def _in_order(folder: Path, table: str, parts: list[Part], hint: str) -> tuple[Part, ...]:
     if not parts:
         raise UserError(
             f"{folder} lacks the table {table} ({TABLES[table]}): no file there is named like {table}_part01; "
-            "copy the missing files of the delivery there"
+            f"copy the missing files of the delivery there{hint}"
         )
     parts.sort(key=lambda part: part.number)
     for before, part in itertools.pairwise(parts):
         if before.number == part.number:
             raise UserError(f"{table} part {part.number} is there twice, as {before} and as {part}; keep one of them")
-    numbers = {part.number for part in parts}
-    missing = min(set(range(1, max(numbers) + 1)) - numbers, default=None)
-    if missing is not None:
-        raise UserError(
-            f"{folder} lacks part {missing} of {table}, though part {max(numbers)} is there; "
-            "copy the missing file of the delivery there"
-        )
+    for number, part in enumerate(parts, start=min(1, parts[0].number)):
+        if part.number != number:
+            raise UserError(
+                f"{folder} lacks part {number} of {table}, though part {parts[-1].number} is there; "
+                f"copy the missing file of the delivery there{hint}"
+            )
     return tuple(parts)
 
 
+def _row_counts(folder: Path, files: list[Part]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for file in files:
+        for table, rows in parse_row_counts(_beginning(file)).items():
+            if counts.setdefault(table, rows) != rows:
+                raise UserError(
+                    f"{folder}: the RowCount files disagree about {table} ({counts[table]:,} and {rows:,} rows); "
+                    "keep the one of this edition"
+                )
+    return counts
+
+
+def _beginning(file: Part) -> bytes:
+    """The content of a RowCount file; of one that is too long to be one, a byte more than it may have."""
+    with errors_as_sentences(file):
+        if file.inside:
+            return read_member(file.disk, file.inside[0], LARGEST_BYTES + 1)
+        with file.disk.open("rb") as content:
+            return content.read(LARGEST_BYTES + 1)
+
+
+def _unchecked(tables: Sequence[str], counts: Mapping[str, int], files: Sequence[Path]) -> Iterator[str]:
+    missing = [table for table in tables if table not in counts]
+    if missing:
+        names = ", ".join(file.name for file in files)
+        reason = f"no row count was understood in {names}" if files else "the delivery has no RowCount file"
+        yield (
+            f"{reason}, so the row counts of {', '.join(missing)} could not be checked: applications and parts that "
+            "are there twice and gaps between parts are found without it, a missing last part is not"
+        )
+
+
+def _ignored(unread: Sequence[Path]) -> Iterator[str]:
+    yield from (f"{path.name} cannot be read and was not taken for a part of the delivery" for path in unread)
+
+
 @contextmanager
-def open_part(part: Part) -> Iterator[BinaryIO]:
+def open_part(part: Part) -> Iterator[tuple[BinaryIO, tuple[int, int] | None]]:
     """The bytes of a part's CSV as a stream to be read once from its beginning; the delivery is not unpacked.
+
+    With it come the number of bytes and their CRC-32, as a zip has them in its directory; None for a CSV.
 
     Zips are checked against their CRC-32 as they are read. Raises UserError naming the part where a zip is cut off or
     packed in a way that Python cannot read; reading the stream raises one of `READ_ERRORS` where data is damaged.
     """
-    try:
-        with _errors_as_sentences(str(part)):
-            stack = _open(part)
-    except RuntimeError as error:  # zipfile raises it for encryption and for methods that it does not know
-        raise UserError(
-            f"{part} is packed in a way that cannot be read in place ({error}); "
-            "extract its CSV file into the folder and move the zip out of it"
-        ) from None
-    try:
-        yield stack[-1]
-    finally:
-        for stream in reversed(stack):
-            stream.close()
-
-
-def _open(part: Part) -> list[BinaryIO]:
-    """The stream of the part last, before it the streams that must be closed after it."""
-    stack: list[BinaryIO] = [part.disk.open("rb")]
-    packed = part.disk.suffix.lower() == ".zip"
-    inside = list(part.inside)
-    try:
-        while packed:
-            archive = _archive(stack[-1])
-            member = archive.getinfo(inside.pop(0)) if inside else _only_table(part, archive)
-            packed = member.filename.lower().endswith(".zip")
-            stack.append(_seekable(archive, member, stack[-1]) if packed else cast(BinaryIO, archive.open(member)))
-    except BaseException:
-        for stream in reversed(stack):
-            stream.close()
-        raise
-    return stack
-
-
-def _archive(file: Path | BinaryIO) -> zipfile.ZipFile:
-    """A zip with a directory of its own: where a zip of zips is cut off, zipfile may read that of an inner zip."""
-    archive = zipfile.ZipFile(file)
-    if min((member.header_offset for member in archive.infolist()), default=0) > 0:
-        archive.close()
-        raise zipfile.BadZipFile("its directory is missing")
-    return archive
+    with contextlib.ExitStack() as stack:
+        with errors_as_sentences(part):
+            found = stack.enter_context(opened(part.disk, part.inside, lambda archive: _only_table(part, archive)))
+        yield found
 
 
 def _only_table(part: Part, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [info for info in archive.infolist() if Path(info.filename).suffix.lower() in (".csv", ".txt")]
+    texts = [
+        info
+        for info in archive.infolist()
+        if Path(info.filename).suffix.lower() in (".csv", ".txt") and not is_clutter(info.filename)
+    ]
+    members = [info for info in texts if _PART.fullmatch(_last(info.filename))] or texts
     if len(members) != 1:
         raise UserError(f"{part} holds {len(members)} CSV files, not one; fetch it again or extract the right one")
     return members[0]
-
-
-def _seekable(archive: zipfile.ZipFile, member: zipfile.ZipInfo, disk: BinaryIO) -> BinaryIO:
-    """A zip inside a zip as a file that can be read from any position, which reading a zip's directory needs."""
-    with archive.open(member):  # lets zipfile check the local header and refuse what it cannot read
-        pass
-    if member.compress_type != zipfile.ZIP_STORED:
-        return cast(BinaryIO, io.BufferedReader(_Inflated(archive, member), _CHUNK))
-    disk.seek(member.header_offset)
-    header = disk.read(30)
-    name_length, extra_length = (int.from_bytes(header[place : place + 2], "little") for place in (26, 28))
-    start = member.header_offset + 30 + name_length + extra_length
-    return cast(BinaryIO, io.BufferedReader(_Window(disk, start, member.file_size), _CHUNK))
-
-
-class _Positioned(io.RawIOBase):
-    """A read-only file of known size with a current position; subclasses read at a position."""
-
-    def __init__(self, size: int) -> None:
-        self._size, self._position = size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if position < 0:
-            raise OSError("seek before the beginning of a file")
-        self._position = position
-        return position
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer)).cast("B")
-        data = self._read_at(self._position, max(0, min(len(view), self._size - self._position)))
-        view[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    @abstractmethod
-    def _read_at(self, position: int, length: int) -> bytes:
-        """The bytes at a position, at most `length`."""
-
-
-class _Window(_Positioned):
-    """A stored member: `size` bytes of the file around it, from `start` on."""
-
-    def __init__(self, disk: BinaryIO, start: int, size: int) -> None:
-        super().__init__(size)
-        self._disk, self._start = disk, start
-
-    def _read_at(self, position: int, length: int) -> bytes:
-        self._disk.seek(self._start + position)
-        return self._disk.read(length)
-
-
-class _Inflated(_Positioned):
-    """A deflated member. Its end, where a zip has its directory, is kept from one first reading.
-
-    zipfile's own stream starts again from the first byte whenever it is to go back, several times for every directory;
-    this one does so once.
-    """
-
-    def __init__(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-        super().__init__(member.file_size)
-        self._archive, self._member = archive, member
-        self._tail = b""
-        with archive.open(member) as stream:
-            while chunk := stream.read(_CHUNK):
-                self._tail = (self._tail + chunk)[-_TAIL:]
-        self._stream: IO[bytes] = archive.open(member)
-
-    def _read_at(self, position: int, length: int) -> bytes:
-        tail_start = self._size - len(self._tail)
-        if position >= tail_start:
-            return self._tail[position - tail_start :][:length]
-        self._stream.seek(position)
-        return self._stream.read(length)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
-
-
-@contextmanager
-def _errors_as_sentences(file: str) -> Iterator[None]:
-    """Turn what zipfile, zlib and the operating system raise into one sentence about `file`."""
-    try:
-        yield
-    except READ_ERRORS as error:
-        raise damage(file, error) from None
-
-
-# What reading a damaged zip raises.
-READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError)
-
-
-def damage(where: str, error: Exception) -> UserError:
-    """The sentence for one of `READ_ERRORS` at `where` (a file, with the row where it is known)."""
-    if isinstance(error, OSError):
-        return UserError(f"{where}: cannot be read ({error.strerror or error})")
-    return UserError(f"{where}: the zip is cut off or damaged ({str(error) or 'it ends too early'}); fetch it again")
-
-
-def _read_row_counts(file: Part) -> dict[str, int]:
-    """Rows by table from a RowCount file, whose layout varies: dashes, a byte-order mark, UTF-16."""
-    with _errors_as_sentences(str(file)):
-        if file.inside:
-            with _archive(file.disk) as archive:
-                content = archive.read(file.inside[0])
-        else:
-            content = file.disk.read_bytes()
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    text = content.decode(encoding, errors="replace")
-    return {table.lower(): int(re.sub(r"\D", "", rows)) for table, rows in _ROW_COUNT.findall(text)}
 
 
 def checksum(contents: Contents) -> str:
@@ -331,10 +263,10 @@ def checksum(contents: Contents) -> str:
     for disk in contents.files:
         digest.update(f"{disk.name}\n".encode())
         if disk.suffix.lower() == ".zip":
-            with _errors_as_sentences(str(disk)), _archive(disk) as archive:
+            with errors_as_sentences(disk), open_archive(disk) as archive:
                 for member in sorted(archive.infolist(), key=lambda info: info.filename):
                     digest.update(f"{member.filename}\t{member.file_size}\t{member.CRC:08x}\n".encode())
         else:
-            with _errors_as_sentences(str(disk)), disk.open("rb") as content:
+            with errors_as_sentences(disk), disk.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()

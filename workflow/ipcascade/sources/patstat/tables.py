@@ -1,38 +1,25 @@
 """A PATSTAT Global delivery as a stream of typed, checked tables, read in place.
 
-Parts are inflated, parsed and cast batch by batch, so memory does not grow with the delivery. pyarrow reads the CSV,
-not polars: with unescaped quotes inside a value, polars 2.1 can return fewer rows than there are without an error,
-while pyarrow refuses the row and knows its number. Rows are counted as they are read and compared with the RowCount
-file of the delivery.
-
-Rows in error messages are counted as records of the file, the header being row 1.
+Parts are inflated, parsed and cast batch by batch, so memory does not grow with the delivery. The CSV is read strictly
+(`core/strict_csv.py`): a row is read as it is written, or refused with its line. Rows are counted as they are read and
+compared with the RowCount file of the delivery, and parts with equal content are refused.
 """
 
-import csv
+import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
-from ipcascade.sources.patstat.delivery import (
-    READ_ERRORS,
-    Contents,
-    Part,
-    checksum,
-    damage,
-    find,
-    needed_tables,
-    open_part,
-)
-
-# Bytes parsed at a time; no row can be longer.
-BLOCK_BYTES = 8 << 20
+from ipcascade.core.strict_csv import BLOCK_BYTES, CsvBlock, CsvFile, shown
+from ipcascade.sources.patstat.archives import READ_ERRORS, damage
+from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part
 
 
 @dataclass
@@ -72,172 +59,132 @@ class Delivery:
 
         Columns are found by header name in any case. Types: see `COLUMNS`; missing values, as PATSTAT writes them,
         are null. Text is stripped of blanks, IPC symbols only on their right.
-        Raises UserError, naming file and row, for all that is wrong with the files, and at the end of the table where
-        the rows read are not as many as in the RowCount file.
+        Raises UserError, naming file and line, for all that is wrong with the files, for a part that equals another
+        one, and at the end of the table where the rows read are not as many as in the RowCount file.
         """
         expected = self.contents.row_counts.get(table)
         rows = 0
+        contents: dict[tuple[int, int], Part] = {}
         with Progress(task or f"read {table}", expected, "rows") as progress:
             for part in self.contents.parts[table]:
-                for batch in _read_part(part, columns, self.block_bytes):
+                content = _Content(part)
+                before = rows
+                for block in content.file().blocks(columns, self.block_bytes):
+                    batch = _typed(block, columns)
                     rows += batch.height
                     progress.advance(batch.height)
                     yield batch
+                if rows > before and (other := contents.setdefault(content.fingerprint, part)) is not part:
+                    raise UserError(
+                        f"{part} has the same content as {other}; put the right file of {table} part {part.number} "
+                        "in its place"
+                    )
         if expected is not None and rows != expected:
             files = ", ".join(str(part) for part in self.contents.parts[table])
+            counted = " or ".join(str(file) for file in self.contents.row_count_files)
             raise UserError(
-                f"{table} has {rows:,} rows where {self.contents.row_count_disk} has {expected:,} (read: {files}); "
+                f"{table} has {rows:,} rows where {counted} has {expected:,} (read: {files}); "
                 "fetch these files again, or all parts of the table from the same edition"
             )
         self.counts[table] = TableCount(rows, expected)
 
 
-def _read_part(part: Part, columns: Sequence[str], block_bytes: int) -> Iterator[pl.DataFrame]:
-    with open_part(part) as stream:
-        try:
-            header = _header(part, stream, block_bytes)
-        except READ_ERRORS as error:
-            raise damage(f"{part}, row 1", error) from None
-        names = {name.casefold(): name for name in header}
-        for column in columns:
-            if column not in names:
-                raise UserError(f"{part} has no column {column!r}; its header has {', '.join(header)}")
-        include = [names[column] for column in columns]
-        first_row = 2
-        if stream.peek(1):  # type: ignore[attr-defined]  # buffered files and zipfile's streams have it
-            for block in _blocks(part, stream, header, include, block_bytes):
-                yield _typed(part, block, columns, first_row)
-                first_row += block.num_rows
-        if first_row == 2:  # no row at all, but the columns and their types are known
-            yield _typed(
-                part, pa.RecordBatch.from_pydict({name: pa.array([], pa.binary()) for name in include}), columns, 2
-            )
+class _Content:
+    """The bytes of a part. fingerprint: their number and CRC-32, once all were read."""
 
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self.fingerprint = (0, 0)
 
-def _header(part: Part, stream: BinaryIO, block_bytes: int) -> list[str]:
-    line = stream.readline(block_bytes)
-    try:
-        header = next(csv.reader([line.decode("utf-8-sig")]), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{part}, row 1: the header is not readable ({error}); fetch the file again") from None
-    header = [name.strip() for name in header]
-    if not any(header):
-        raise UserError(f"{part} is empty or has no header row; fetch the file again")
-    if len({name.casefold() for name in header}) < len(header):
-        raise UserError(f"{part}, row 1: the header has a column twice: {', '.join(header)}")
-    return header
-
-
-def _blocks(
-    part: Part, stream: BinaryIO, header: list[str], include: list[str], block_bytes: int
-) -> Iterator[pa.RecordBatch]:
-    """The wanted columns as bytes, unconverted: whatever is wrong inside a value is then found with its row."""
-    invalid: list[pyarrow.csv.InvalidRow] = []
-
-    def refuse(row: pyarrow.csv.InvalidRow) -> str:
-        invalid.append(row)
-        return "error"
-
-    rows = 0
-    try:
-        reader = pyarrow.csv.open_csv(
-            stream,
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False,  # with threads, rows have no numbers
-                block_size=block_bytes,
-                column_names=header,
-            ),
-            parse_options=pyarrow.csv.ParseOptions(
-                quote_char='"',
-                double_quote=True,
-                escape_char=False,
-                newlines_in_values=True,
-                invalid_row_handler=refuse,
-            ),
-            convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=include,
-                column_types={name: pa.binary() for name in include},
-                strings_can_be_null=False,
-            ),
+    def file(self) -> CsvFile:
+        """The part as a CSV file."""
+        return CsvFile(
+            str(self._part),
+            self._open,
+            "repair the row or fetch the file again",
+            any_case=True,
+            read_errors=READ_ERRORS,
+            damage=damage,
         )
-        for block in reader:
-            rows += block.num_rows
-            yield block
-    except pa.ArrowInvalid as error:
-        if invalid:
-            row = invalid[0]
-            raise UserError(
-                f"{part}, row {row.number + 1}: {row.actual_columns} columns where the header has "
-                f"{row.expected_columns}, at {_shown(row.text)}; repair the row (a quote inside a value must be "
-                "doubled) or fetch the file again"
-            ) from None
-        if "straddling" in str(error):
-            raise UserError(
-                f"{part}: a value that starts after row {rows + 1} is longer than {block_bytes >> 20} MB, so a closing "
-                "quote is missing; repair the row or fetch the file again"
-            ) from None
-        raise UserError(f"{part}, after row {rows + 1}: {error}; fetch the file again") from None
-    except READ_ERRORS as error:
-        raise damage(f"{part}, after row {rows + 1}", error) from None
+
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        with open_part(self._part) as (stream, fingerprint):
+            if fingerprint is None:
+                summed = _Summed(stream)
+                yield cast(BinaryIO, summed)
+                fingerprint = (summed.length, summed.crc)
+            else:
+                yield stream
+            self.fingerprint = fingerprint
 
 
-def _typed(part: Part, block: pa.RecordBatch, columns: Sequence[str], first_row: int) -> pl.DataFrame:
+class _Summed(io.RawIOBase):
+    """A stream that adds up what is read of it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.length = self.crc = 0
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._stream.read(size)
+        self.length += len(chunk)
+        self.crc = zlib.crc32(chunk, self.crc)
+        return chunk
+
+
+def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
     series = []
-    for column, values in zip(columns, block.columns, strict=True):
-        try:
-            text = pl.Series(column, values.cast(pa.string()))
-        except pa.ArrowInvalid:
-            row = first_row + next(place for place, value in enumerate(values) if not _is_utf8(value.as_py()))
-            raise UserError(
-                f"{part}, row {row}: {column} is not valid UTF-8; repair the row or fetch the file again"
-            ) from None
+    for column in columns:
+        text = pl.Series(column, block.text(column))
         trimmed = text.str.strip_chars_end() if column == "ipc_class_symbol" else text.str.strip_chars()
         present = trimmed.set(trimmed.str.len_bytes() == 0, None)
         if column == "appln_id" and present.null_count():
-            row = first_row + int(present.is_null().arg_max() or 0)
-            raise UserError(f"{part}, row {row}: appln_id is empty; repair the row or fetch the file again")
-        typed, expected = COLUMNS[column](present)
+            block.refuse(int(present.is_null().arg_max() or 0), "appln_id is empty")
+        typed, expected = COLUMNS[column](present, block)
         if typed.null_count() > present.null_count():
             wrong = int((typed.is_null() & present.is_not_null()).arg_max() or 0)
-            raise UserError(
-                f"{part}, row {first_row + wrong}: {column} is {_shown(present[wrong])}, not {expected}; "
-                "repair the row or fetch the file again"
-            )
+            block.refuse(wrong, f"{column} is {shown(present[wrong])}, not {expected}")
         series.append(_without_missing(typed, column))
     return pl.DataFrame(series)
 
 
-def _is_utf8(value: bytes) -> bool:
-    try:
-        value.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+# Each of these takes the texts of a column of a block. It gives null for what is not what it describes.
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-def _text(values: pl.Series) -> tuple[pl.Series, str]:
+def _text(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
     return values, "text"
 
 
-def _whole_number(values: pl.Series) -> tuple[pl.Series, str]:
-    return values.cast(pl.Int32, strict=False), "a whole number below 2,147,483,648"
+def _whole_number(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
+    """Digits only. A cast reads digits with a sign, too, and nothing else."""
+    numbers = values.cast(pl.Int32, strict=False)
+    if block.has_any(values.name, b"+-"):
+        numbers = numbers.set(values.str.contains("^[+-]"), None)
+    return numbers, "a whole number from 0 to 2,147,483,647"
 
 
-def _date(values: pl.Series) -> tuple[pl.Series, str]:
-    return values.str.to_date("%Y-%m-%d", strict=False), "a date like 2001-12-31"
+def _year(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
+    years, _ = _whole_number(values, block)
+    return years.set((years != 0) & ~years.is_between(FIRST_YEAR, UNKNOWN_YEAR), None), (
+        f"a year from {FIRST_YEAR} to {UNKNOWN_YEAR}, or 0"
+    )
 
 
+def _date(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
+    dates = values.str.to_date("%Y-%m-%d", strict=False)
+    return dates.set(~values.str.contains("^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"), None), "a date like 2001-12-31"
+
+
+# Years are of four digits; the last one is written where it is not known.
+FIRST_YEAR, UNKNOWN_YEAR = 1000, 9999
 # How each column that a corpus is made of is read: text, whole numbers (Int32) or dates.
-COLUMNS: dict[str, Callable[[pl.Series], tuple[pl.Series, str]]] = {
+COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
     "appln_id": _whole_number,
     "appln_auth": _text,
     "appln_kind": _text,
     "appln_filing_date": _date,
-    "appln_filing_year": _whole_number,
+    "appln_filing_year": _year,
     "ipr_type": _text,
     "docdb_family_id": _whole_number,
     "appln_title_lg": _text,
@@ -254,7 +201,7 @@ def _without_missing(values: pl.Series, column: str) -> pl.Series:
     if column == "docdb_family_id":
         return values.set(values == 0, None)
     if column == "appln_filing_year":
-        return values.set(values.is_in([0, 9999]), None)
+        return values.set(values.is_in([0, UNKNOWN_YEAR]), None)
     if values.dtype == pl.Date:
-        return values.set(values.dt.year() == 9999, None)
+        return values.set(values.dt.year() == UNKNOWN_YEAR, None)
     return values
