@@ -134,15 +134,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
             "config: unknown key 'training.max_length'; did you mean 'tokens.max_length'?",
         ),
         ({"xyzzy": 1}, "config: unknown key 'xyzzy'; config/config.yaml names every key there is"),
-        ({"training": {"epochs": 0}}, "config: training.epochs is 0: input should be greater than or equal to 1"),
+        ({"training": {"epochs": 0}}, "config: training.epochs is 0: must be at least 1"),
         ({"splits": {"train": 0.5}}, "config: splits: train, val and test must be positive and sum to 1"),
         (
             {"thresholds": {"fixed": {"class": 2}}},
-            "config: thresholds.fixed.class is 2: input should be less than or equal to 1",
+            "config: thresholds.fixed.class is 2: must be at most 1",
         ),
         (
             {"corpus": {"levels": []}},
-            "config: corpus.levels is []: list should have at least 1 item after validation, not 0",
+            "config: corpus.levels is []: must be a list of at least one item",
         ),
     ],
 )
