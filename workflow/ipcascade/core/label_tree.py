@@ -253,9 +253,10 @@ def _tree_of(rows: Sequence[_Row], place: str) -> LabelTree:
                 raise UserError(f"{where}: the {name} is missing")
         if row.code in depth_of:
             raise UserError(f"{where}: the code {row.code!r} is there more than once")
-        if row.code in RESERVED_CODES or row.level in RESERVED_LEVELS:
-            kind, word = ("code", row.code) if row.code in RESERVED_CODES else ("level", row.level)
-            raise UserError(f"{where}: a {kind} cannot be called {word!r}; choose another name")
+        for kind, word, reserved in (("code", row.code, RESERVED_CODES), ("level", row.level, RESERVED_LEVELS)):
+            # polars takes * and ^...$ for patterns of column names.
+            if word in reserved or word == "*" or (word.startswith("^") and word.endswith("$")):
+                raise UserError(f"{where}: a {kind} cannot be called {word!r}; choose another name")
         if row.parent and row.parent not in depth_of:
             raise UserError(
                 f"{where}: the {row.level} {row.code!r} has the parent {row.parent!r}, which is not above it"

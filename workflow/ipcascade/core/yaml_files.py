@@ -25,7 +25,7 @@ _MERGE = f"{_TAG}merge"
 # What plain words and numbers stand for; all else needs a tag that nobody writes by accident.
 _SCALARS = frozenset(f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "timestamp", "str"))
 # Aliases of aliases can stand for more values than any memory holds.
-_MOST_VALUES = 100_000
+_MOST_VALUES = 10_000
 _LONGEST_SHOWN = 60  # characters of a value in a message
 
 
