@@ -252,8 +252,11 @@ def test_an_error_is_blamed_on_the_file_that_has_the_value(tmp_path, monkeypatch
     """As Snakemake merges files and --config: the last one wins."""
     monkeypatch.chdir(tmp_path)
     Path("one.yaml").write_text("training: {epochs: 3, batch_size: 8}")
-    Path("two.yaml").write_text("training:\n  epochs: 0")
+    Path("two.yaml").write_text("training:\n  epochs: 0\nthresholds: {fixed: {default: 0.5, b: 1}}")
     files = [read_yaml(Path(name)) for name in ("one.yaml", "two.yaml")]
+    for fixed, where in (({"default": 0.5}, "two.yaml, line 3: "), ({"clas": 0.5, "default": 0.5}, "config: ")):
+        with pytest.raises(UserError, match=f"^{where}thresholds.fixed: "):
+            settings.load({"corpus": {"levels": ["a"]}, "thresholds": {"fixed": fixed | {"b": 1}}}, files)
     for epochs, where in ((0, "two.yaml, line 2: "), (-1, "config: ")):
         with pytest.raises(UserError, match=f"^{where}training.epochs is {epochs}: must be at least 1"):
             settings.load({"training": {"epochs": epochs, "batch_size": 8}}, files)

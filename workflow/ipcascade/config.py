@@ -106,7 +106,7 @@ def load(raw: Any, files: Sequence[YamlFile] = ()) -> Config:
     if not isinstance(raw, Mapping):
         raise UserError(f"{files[-1].name if files else 'config'}: the file holds no keys")
     try:
-        return Config.model_validate(_without_null_words(raw))
+        return Config.model_validate(_without_null_words(raw, ()))
     except ValidationError as failure:
         raise UserError(_sentence(failure, raw, files)) from None
     except RecursionError:
@@ -213,11 +213,18 @@ def _with_type(node: dict[str, Any]) -> dict[str, Any]:
     return {**node, "type": ordered if len(ordered) > 1 else ordered[0]} if ordered else node
 
 
-def _without_null_words(value: Any) -> Any:
-    """`null` as None: Snakemake's --config hands nested values over as text, where numbers are read but null is not."""
-    if isinstance(value, Mapping):
-        return {key: _without_null_words(inner) for key, inner in value.items()}
-    return None if value == "null" else value
+def _without_null_words(value: Any, keys: tuple[object, ...]) -> Any:
+    """`null` as None: Snakemake's --config hands nested values over as text, where numbers are read but null is not.
+
+    Raises UserError for a key that is not text.
+    """
+    if not isinstance(value, Mapping):
+        return None if value == "null" else value
+    for key in value:
+        if not isinstance(key, str):
+            name = ".".join(map(str, (*keys, key)))
+            raise UserError(f"config: the key {name!r} must be text{_quotes(key, None) or '; put it in quotes'}")
+    return {key: _without_null_words(inner, (*keys, key)) for key, inner in value.items()}
 
 
 def _sentence(failure: ValidationError, raw: Mapping[str, Any], files: Sequence[YamlFile]) -> str:
@@ -227,10 +234,10 @@ def _sentence(failure: ValidationError, raw: Mapping[str, Any], files: Sequence[
     kind, keys = first["type"], _keys(first["loc"], raw)
     if kind == "value_error" and not keys:  # of several sections: the text begins with the key
         text = str(first["ctx"]["error"])
-        return f"{_where(_written(tuple(text.partition(': ')[0].split('.')), files))}{text}"
-    if kind == "invalid_key" or first["loc"][-1] == "[key]":
-        where, hint = _where(_written(keys, files)), _quotes(keys[-1], None)
-        return f"{where}the key {'.'.join(map(str, keys))!r} must be {_expected(first)}{hint}"
+        named = tuple(text.partition(": ")[0].split("."))
+        return f"{_where(_place(named, raw, files) if _keys(named, raw) == named else None)}{text}"
+    if first["loc"][-1] == "[key]":
+        return f"{_where(_written(keys, files))}the key {_name(keys)!r} must be {_expected(first)}"
     place = _place(keys, raw, files)
     if kind == "extra_forbidden":
         return f"{_where(place)}unknown key {_name(keys)!r}{_nearest(keys)}"
@@ -259,7 +266,7 @@ def _expected(error: Any) -> str:
             return "a finite number"
         case "bool_type":
             return "true or false"
-        case "string_type" | "invalid_key":
+        case "string_type":
             return "text"
         case "list_type":
             given = error["input"]
@@ -325,10 +332,28 @@ def _written(keys: Keys, files: Sequence[YamlFile]) -> Place | None:
 
 
 def _place(keys: Keys, raw: Any, files: Sequence[YamlFile]) -> Place | None:
-    """Where the value at some keys is written; None where something else than a file has set it, on top of them."""
-    place, value = _written(keys, files), _value(keys, raw)
-    # A section may have been merged with those of other files. Not a number is not equal to itself.
-    return place if place and (isinstance(value, Mapping) or repr(place.value) == repr(value)) else None
+    """Where the value at some keys is written; None where the files together have another one: --config has set it."""
+    place = _written(keys, files)
+    together: Any = {}
+    for file in files:
+        together = _on_top(together, file.content)
+    return (
+        place if place and _keys(keys, together) == keys and _same(_value(keys, together), _value(keys, raw)) else None
+    )
+
+
+def _on_top(below: Any, above: Any) -> Any:
+    """Two configs as Snakemake puts the second on top of the first: key by key."""
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below, **{key: _on_top(below.get(key), value) for key, value in above.items()}}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are the same, of the same type; .nan, which is not equal to itself, is the same as .nan."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return repr(one) == repr(other)
 
 
 def _where(place: Place | None) -> str:

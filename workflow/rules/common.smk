@@ -20,7 +20,7 @@ from ipcascade.sources.demo import files as demo
 RUN_CONFIG = "results/run_config.yaml"
 
 try:
-    CONFIG = settings.load(config, checks.config_files(workflow.configfiles))
+    CONFIG = settings.load(config, checks.config_files(workflow.configfiles, workflow.overwrite_configfiles))
 except UserError as error:
     checks.end(error)
 

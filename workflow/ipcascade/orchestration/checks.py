@@ -23,7 +23,7 @@ from ipcascade.sources.patstat.delivery import delivery_files
 GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
 
 # What Snakemake replaces in a path, or refuses where it has nothing to put there: {name}, {name,pattern}, <name>.
-WILDCARD = re.compile(r"\{\s*[.\w]+\s*(,([^{}]|\{[\d,]*\})*)?\}|<[a-z][a-z0-9_]*>")
+WILDCARD = re.compile(r"\{\s*[.\w]+\s*(,([^{}]|\{\d+(,\d+)?\})*)?\}|<[a-z][a-z0-9_]*>")
 
 
 def end(error: object) -> NoReturn:
@@ -44,7 +44,7 @@ def ends_the_run(function: Callable[..., Any]) -> Callable[..., Any]:
         except UserError as error:
             end(error)
         except OSError as error:
-            end(f"{error.filename or function.__name__}: {error.strerror or error!r}")
+            end(f"{error.filename or function.__name__}: {error.strerror or repr(error)}")
         except Exception as error:
             end(
                 f"the inputs of a rule cannot be listed, which is an error of ipcascade: {function.__name__}: {error!r}"
@@ -53,12 +53,14 @@ def ends_the_run(function: Callable[..., Any]) -> Callable[..., Any]:
     return ending
 
 
-def config_files(paths: Sequence[Path | str]) -> list[YamlFile]:
-    """The config files that Snakemake was given, read once more, since it drops a key that is there twice.
+def config_files(paths: Sequence[Path | str], given: Sequence[Path | str]) -> list[YamlFile]:
+    """Snakemake's config files, the later on top, read once more, since it drops a key that is there twice.
 
-    What is no file (a pipe) can be read only once, and is left out. Raises UserError as `read_yaml` does.
+    paths: all of them; given: those of the command line, which win. What is no file (a pipe) can be read only once, and
+    is left out. Raises UserError as `read_yaml` does.
     """
-    return [read_yaml(Path(path)) for path in paths if Path(path).is_file()]
+    ordered = [path for path in paths if path not in given] + list(given)
+    return [read_yaml(Path(path)) for path in ordered if Path(path).is_file()]
 
 
 def user_path(key: str, path: str) -> str:
