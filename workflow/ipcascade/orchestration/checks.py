@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
@@ -68,11 +69,7 @@ def user_path(key: str, path: str) -> str:
 
     Raises UserError where there is no such home folder, and for a path that Snakemake would not take literally.
     """
-    try:
-        literal = str(Path(path).expanduser())
-    except RuntimeError:
-        raise UserError(f"config: {key} is {path!r}, and ~ stands for no known home folder; write it in full") from None
-    return without_wildcards(key, literal)
+    return without_wildcards(key, str(expanded(key, path)))
 
 
 def without_wildcards(what: str, path: str) -> str:
