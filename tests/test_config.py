@@ -272,6 +272,7 @@ def test_an_error_is_blamed_on_the_file_that_has_the_value(tmp_path, monkeypatch
             "YAML reads NO, OFF and the like as false, YES and ON as true, so",
         ),
         ({1: 2}, "the key '1' must be text; put it in quotes"),
+        ({"\ud800": 2}, r"the key '\\ud800' is no text that can be written to a file"),
         ({"thresholds": {"fixed": {False: 1}}}, "the key 'thresholds.fixed.False' must be text; YAML reads NO"),
         ({"corpus": {"offices": {"EP"}}}, "corpus.offices is {'EP'}: must be a list or null"),
     ],

@@ -224,6 +224,8 @@ def _without_null_words(value: Any, keys: tuple[object, ...]) -> Any:
         if not isinstance(key, str):
             name = ".".join(map(str, (*keys, key)))
             raise UserError(f"config: the key {name!r} must be text{_quotes(key, None) or '; put it in quotes'}")
+        if any("\ud800" <= character <= "\udfff" for character in key):  # halves of characters, as "\\ud800" in YAML
+            raise UserError(f"config: the key {key!r} is no text that can be written to a file")
     return {key: _without_null_words(inner, (*keys, key)) for key, inner in value.items()}
 
 
@@ -266,7 +268,7 @@ def _expected(error: Any) -> str:
             return "a finite number"
         case "bool_type":
             return "true or false"
-        case "string_type":
+        case "string_type" | "string_unicode":
             return "text"
         case "list_type":
             given = error["input"]
