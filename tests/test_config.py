@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ import yaml
 from ipcascade import config as settings
 from ipcascade.core.errors import UserError
 from ipcascade.core.options import by_level
+from ipcascade.core.yaml_files import read_yaml
 from ipcascade.evaluation.options import selection_measures
 from ipcascade.training.options import selected_by
 from support import REPOSITORY
@@ -134,15 +136,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
             "config: unknown key 'training.max_length'; did you mean 'tokens.max_length'?",
         ),
         ({"xyzzy": 1}, "config: unknown key 'xyzzy'; config/config.yaml names every key there is"),
-        ({"training": {"epochs": 0}}, "config: training.epochs is 0: input should be greater than or equal to 1"),
+        ({"training": {"epochs": 0}}, "config: training.epochs is 0: must be at least 1"),
         ({"splits": {"train": 0.5}}, "config: splits: train, val and test must be positive and sum to 1"),
         (
             {"thresholds": {"fixed": {"class": 2}}},
-            "config: thresholds.fixed.class is 2: input should be less than or equal to 1",
+            "config: thresholds.fixed.class is 2: must be at most 1",
         ),
         (
             {"corpus": {"levels": []}},
-            "config: corpus.levels is []: list should have at least 1 item after validation, not 0",
+            "config: corpus.levels is []: must be a list of at least one item",
         ),
     ],
 )
@@ -154,9 +156,13 @@ def test_wrong_keys_and_values_are_one_sentence(raw, sentence):
 
 def test_text_from_the_command_line_is_read():
     """Snakemake's --config 'training={epochs: 3}' gives text for every nested value; YAML gives it for 1e-4."""
-    text = {"epochs": "3", "encoder_learning_rate": "1e-4", "early_stopping": "null", "head_bias": "-2"}
+    text = {
+        "epochs": "3", "encoder_learning_rate": "1e-4", "early_stopping": "null", "head_bias": "-2", "compile": "False",
+        "loss_weights": {"default": ".5"},
+    }  # fmt: skip
     read = settings.load({"training": text}).training
     assert (read.epochs, read.encoder_learning_rate, read.early_stopping, read.head_bias) == (3, 1e-4, None, -2.0)
+    assert read.compile is False and read.loss_weights == {"default": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -172,6 +178,107 @@ def test_text_from_the_command_line_is_read():
 )
 def test_values_that_make_no_sense_are_refused(raw, sentence):
     with pytest.raises(UserError, match=sentence):
+        settings.load(raw)
+
+
+WRITTEN = [
+    ("corpus.documents: 100", "unknown key 'corpus.documents'; sections nest, so write corpus: {documents: ...}"),
+    (
+        "thresholds: {per_label.floor: 1}",
+        "unknown key 'thresholds.per_label.floor'; sections nest, so write thresholds: {per_label: {floor: ...}}",
+    ),
+    ("trainig.epochs: 3", "unknown key 'trainig.epochs'; did you mean 'training.epochs'?"),
+    ("training: {batch-size: 8}", "unknown key 'training.batch-size'; did you mean 'training.batch_size'?"),
+    ("corpus: {first year: 2000}", "unknown key 'corpus.first year'; did you mean 'corpus.first_year'?"),
+    ("Training: {epochs: 3}", "unknown key 'Training'; did you mean 'training'?"),
+    ("training: {'': 3}", "unknown key 'training.'; config/config.yaml names every key there is"),
+    ("seed: true", "seed is true: must be a whole number"),
+    ("seed: 9223372036854775808", "seed is 9223372036854775808: must be at most 9223372036854775807"),
+    ("training: {epochs: true}", "training.epochs is true: must be a whole number"),
+    ("training: {epochs: 3.0}", "training.epochs is 3.0: must be a whole number"),
+    ("training: {epochs: '3.0'}", "training.epochs is '3.0': must be a whole number"),
+    ("training: {epochs: '010'}", "training.epochs is '010': must be a whole number"),
+    ("training: {epochs: 0o10}", "training.epochs is '0o10': must be a whole number"),
+    ("training: {early_stopping: NO}", "training.early_stopping is NO: must be a whole number or null"),
+    ("training: {warmup: .nan}", "training.warmup is .nan: must be a finite number"),
+    ("training: {gradient_clip: .inf}", "training.gradient_clip is .inf: must be a finite number"),
+    ("training: {warmup: true}", "training.warmup is true: must be a number"),
+    ("training: {compile: 1}", "training.compile is 1: must be true or false"),
+    ("training: {head_bias: x}", "training.head_bias is 'x': must be 'prior' or a number"),
+    ("scoring: {precision: fp8}", "scoring.precision is 'fp8': must be 'auto', 'fp16', 'bf16', 'fp32' or 'int8'"),
+    (
+        "corpus: {offices: [SE, NO]}",
+        "corpus.offices, item 2 is NO: must be text; YAML reads it as false, so put it in quotes: 'NO'",
+    ),
+    (
+        "corpus: {language: 2001-01-01}",
+        "corpus.language is 2001-01-01: must be text; YAML reads it as a date, so put it in quotes: '2001-01-01'",
+    ),
+    ("source: {path: 2024}", "source.path is 2024: must be text or null; put it in quotes: '2024'"),
+    ("source: {path: ' '}", "source.path is ' ': must not be empty"),
+    (r'source: {path: "a\0b"}', r"source.path is 'a\x00b': must be one line of text without control characters"),
+    ("corpus: {offices: EP}", "corpus.offices is 'EP': must be a list such as [EP] or null"),
+    ("corpus: {offices: []}", "corpus.offices is []: must be a list of at least one item"),
+    ("corpus: {ipr_types: []}", "corpus.ipr_types is []: must be a list of at least one item"),
+    (
+        "corpus: {office_preference: [EP, US, EP]}",
+        "corpus.office_preference is ['EP', 'US', 'EP']: 'EP' is in the list more than once",
+    ),
+    ("corpus: {levels: [class, class]}", "corpus.levels is ['class', 'class']: 'class' is in the list more than once"),
+    ("corpus: {first_year: 20010}", "corpus.first_year is 20010: must be at most 9999 or null"),
+    ("corpus: {documents: 3000000000}", "corpus.documents is 3000000000: must be at most 2147483647 or null"),
+    ("corpus:", "corpus is null: must be a section with keys of its own"),
+    ("corpus: [a]", "corpus is ['a']: must be a section with keys of its own"),
+    ("figures: {colours: {accent: red}}", "figures.colours.accent is 'red': must be # and six hexadecimal digits"),
+    (
+        "prediction: {inputs: {a b: x.csv}}",
+        "the key 'prediction.inputs.a b' must be a name of letters, digits, - and _",
+    ),
+    ("splits: {train: 0.5}", "splits: train, val and test must be positive and sum to 1"),
+    ("training: {select_by: x}", "training.select_by: there is no measure 'x' to choose an epoch by"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), WRITTEN)
+def test_errors_name_file_and_line_and_what_was_written(tmp_path, monkeypatch, text, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(f"\n{text}\n")
+    with pytest.raises(UserError) as failure:
+        settings.read(Path("mine.yaml"))
+    assert str(failure.value).startswith(f"mine.yaml, line 2: {sentence}")
+
+
+def test_an_error_is_blamed_on_the_file_that_has_the_value(tmp_path, monkeypatch):
+    """As Snakemake merges files and --config: the last one wins."""
+    monkeypatch.chdir(tmp_path)
+    Path("one.yaml").write_text("training: {epochs: 3, batch_size: 8}")
+    Path("two.yaml").write_text("training:\n  epochs: 0\nthresholds: {fixed: {default: 0.5, b: 1}}")
+    files = [read_yaml(Path(name)) for name in ("one.yaml", "two.yaml")]
+    for fixed, where in (({"default": 0.5}, "two.yaml, line 3: "), ({"clas": 0.5, "default": 0.5}, "config: ")):
+        with pytest.raises(UserError, match=f"^{where}thresholds.fixed: "):
+            settings.load({"corpus": {"levels": ["a"]}, "thresholds": {"fixed": fixed | {"b": 1}}}, files)
+    for epochs, where in ((0, "two.yaml, line 2: "), (-1, "config: ")):
+        with pytest.raises(UserError, match=f"^{where}training.epochs is {epochs}: must be at least 1"):
+            settings.load({"training": {"epochs": epochs, "batch_size": 8}}, files)
+    with pytest.raises(UserError, match=r"^two\.yaml: the file holds no keys"):
+        settings.load([1], files)
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (
+            {"corpus": {"offices": [False]}},
+            "YAML reads NO, OFF and the like as false, YES and ON as true, so",
+        ),
+        ({1: 2}, "the key '1' must be text; put it in quotes"),
+        ({"\ud800": 2}, r"the key '\\ud800' is no text that can be written to a file"),
+        ({"thresholds": {"fixed": {False: 1}}}, "the key 'thresholds.fixed.False' must be text; YAML reads NO"),
+        ({"corpus": {"offices": {"EP"}}}, "corpus.offices is {'EP'}: must be a list or null"),
+    ],
+)
+def test_what_only_python_can_hold_is_refused_too(raw, sentence):
+    with pytest.raises(UserError, match=f"^config: .*{sentence}"):
         settings.load(raw)
 
 

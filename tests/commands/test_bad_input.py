@@ -163,6 +163,15 @@ def test_a_label_tree_that_is_not_one(delivery, tmp_path, capsys, table, parts):
     assert not out.exists()
 
 
+def test_a_home_folder_that_there_is_not(tmp_path, capsys):
+    place = "~nobody-is-called-so/here"
+    config = config_file(tmp_path, encoder={"name": place}, corpus={"label_tree": place})
+    for command, key in (("encoder", "encoder.name"), ("demo_delivery", "corpus.label_tree")):
+        code = main([command, "--folder", str(tmp_path / "out"), "--config", str(config)])
+        assert_one_sentence(command, code, capsys.readouterr().err, [f"{key} is {place!r}", "no known home folder"])
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_encoder_folder_that_is_not_one(tmp_path, capsys):
     (tmp_path / "not_an_encoder").mkdir()
     config = config_file(tmp_path, encoder={"name": str(tmp_path / "not_an_encoder")})

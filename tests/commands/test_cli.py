@@ -179,11 +179,11 @@ def test_config_is_read_from_a_file(corpus):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("splits: {trian: 0.5}", "config: unknown key 'splits.trian'; did you mean 'splits.train'?"),
-        ("seed: -1", "config: seed is -1: input should be greater than or equal to 0"),
-        ("seed: [", "is not valid YAML: while parsing a flow node"),
-        ("- 1", "config: the file holds no keys"),
-        (None, "the config cannot be read (No such file or directory)"),
+        ("splits: {trian: 0.5}", "mine.yaml, line 1: unknown key 'splits.trian'; did you mean 'splits.train'?"),
+        ("\nseed: -1", "mine.yaml, line 2: seed is -1: must be at least 0"),
+        ("\nseed: [", "mine.yaml, line 2: not valid YAML: while parsing a flow node"),
+        ("- 1", "mine.yaml: the file holds no keys"),
+        (None, "mine.yaml cannot be read (No such file or directory)"),
     ],
 )
 def test_a_wrong_config_is_one_sentence(corpus, capsys, text, sentence):

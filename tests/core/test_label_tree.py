@@ -1,6 +1,7 @@
 """The label tree: reading tables of any depth, encoding, closure, cutting to levels, and the IPC that is shipped."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -172,15 +173,21 @@ class TestReading:
         with pytest.raises(UserError, match="line 3: the code 'A'"):
             LabelTree.read(path)
 
-    @pytest.mark.parametrize("name", sorted(RESERVED_LEVELS))
+    @pytest.mark.parametrize("name", [*sorted(RESERVED_LEVELS), "*", "^c.*$"])
     def test_names_of_other_columns_cannot_be_levels(self, tmp_path, name):
-        with pytest.raises(UserError, match=f"line 2: a level cannot be called '{name}'"):
+        with pytest.raises(UserError, match=f"line 2: a level cannot be called '{re.escape(name)}'"):
             read(tmp_path, f"A\t\t{name}\tx")
 
-    @pytest.mark.parametrize("name", sorted(RESERVED_CODES))
+    @pytest.mark.parametrize("name", [*sorted(RESERVED_CODES), "*", "^A.*$"])
     def test_names_of_other_columns_cannot_be_codes(self, tmp_path, name):
-        with pytest.raises(UserError, match=f"line 2: a code cannot be called '{name}'"):
+        with pytest.raises(UserError, match=f"line 2: a code cannot be called '{re.escape(name)}'"):
             read(tmp_path, f"{name}\t\ttop\tx")
+
+    def test_the_path_of_the_table_is_no_pattern(self, tmp_path):
+        path = tmp_path / "{} {x} %s [tree].tsv"
+        path.write_text(f"{HEADER}\nA\t\ttop\tx\nA\t\ttop\tx\n")
+        with pytest.raises(UserError, match=f"^{re.escape(str(path))}, line 3: the code 'A'"):
+            LabelTree.read(path)
 
     def test_a_missing_column_an_absent_file_and_another_encoding(self, tmp_path):
         with pytest.raises(UserError, match=r"line 1: the header lacks the column 'title'; it has code, parent, level"):

@@ -5,6 +5,7 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
+from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.evaluation.baseline import fit_and_score
 from ipcascade.evaluation.options import BaselineOptions
@@ -96,6 +97,21 @@ def test_a_level_that_validation_cannot_calibrate(data, value):
     assert (scores[:, TREE.columns["low"]] == value).all()
     others = fit_and_score(texts, truth, TREE, OPTIONS, seed=1)["test"]
     assert np.array_equal(scores[:, : TREE.columns["low"].start], others[:, : TREE.columns["low"].start])
+
+
+@pytest.mark.parametrize(
+    ("texts", "minimum", "sentence"),
+    [
+        (["pump valve", "pump"], 3, "baseline.minimum_documents is 3, but no word .* is in so many of the 2 training"),
+        (["pump", "valve"], 2, "baseline.minimum_documents is 2, but no word"),
+        (["a b", "c"], 1, "no word of two letters or more is in so many of the 2 training documents"),
+    ],
+)
+def test_texts_without_a_frequent_word_are_one_sentence(texts, minimum, sentence):
+    truth = TREE.encode([["a"], ["b"]])
+    options = BaselineOptions(minimum_documents=minimum)
+    with pytest.raises(UserError, match=sentence):
+        fit_and_score(dict.fromkeys(SIZES, texts), dict.fromkeys(SIZES, truth), TREE, options, seed=1)
 
 
 def test_the_seed_is_the_only_chance(data):

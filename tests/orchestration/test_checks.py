@@ -4,15 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from snakemake.io import WILDCARD_REGEX
+from snakemake.pathvars import PATHVAR_REGEX
 
-from ipcascade import config as settings
+from ipcascade import config as configs
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC
 from ipcascade.orchestration import checks
 
 
-def config(**sections) -> settings.Config:
-    return settings.load(sections)
+def config(**sections) -> configs.Config:
+    return configs.load(sections)
 
 
 def test_the_shipped_label_tree_is_named_relative_to_the_folder_of_the_run(tmp_path, monkeypatch):
@@ -65,8 +69,42 @@ def test_texts_to_label_are_named_and_there(tmp_path):
     assert checks.texts_of(named, "new") == str(table)
 
 
+# Names of files as users have them, with all that Snakemake may take for a wildcard or a variable.
+PATHS = st.text(alphabet="ab1_. ,{}<>\\/*[]?", min_size=1, max_size=12)
+
+
+@given(PATHS)
+@settings(max_examples=300, deadline=None)
+@example("a/{b}").via("a wildcard")
+@example("{ b , [^/]+ }").via("a wildcard with a constraint")
+@example("{b,a{3,5}}").via("a constraint with braces")
+@example("<results>/x").via("a variable of Snakemake's paths")
+def test_paths_that_snakemake_would_change_are_refused_and_no_others(path):
+    changed = bool(WILDCARD_REGEX.search(path) or PATHVAR_REGEX.search(path))
+    try:
+        assert checks.without_wildcards("it", path) == path
+        assert not changed
+    except UserError as error:
+        assert changed and str(error).startswith(f"it is {path!r}, and Snakemake takes ")
+
+
+def test_config_files_are_in_the_order_in_which_they_win_without_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    paths = [tmp_path / name for name in ("pipe", "mine.yaml", "defaults.yaml")]
+    paths[1].write_text("seed: 1")
+    paths[2].write_text("seed: 2")
+    assert [file.content for file in checks.config_files(paths, paths[:2])] == [{"seed": 2}, {"seed": 1}]
+
+
 @pytest.mark.parametrize(
-    ("error", "sentence"), [(UserError("it is so"), "it is so"), (KeyError("x"), "files: KeyError")]
+    ("error", "sentence"),
+    [
+        (UserError("it is so"), "it is so"),
+        (PermissionError(13, "Permission denied", "there/RowCount.txt"), "there/RowCount.txt: Permission denied"),
+        (OSError("odd"), r"files: OSError\('odd'\)"),
+        (KeyError("x"), "the inputs of a rule cannot be listed, which is an error of ipcascade: files: KeyError"),
+        (RecursionError(), "the inputs of a rule cannot be listed, .*: RecursionError"),
+    ],
 )
 def test_every_error_of_an_input_function_ends_the_run(error, sentence):
     @checks.ends_the_run

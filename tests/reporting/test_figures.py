@@ -244,6 +244,24 @@ def test_a_long_code_is_cut():
     assert axes.texts[1].get_text() == "00 electric…, 01 electric…, 02 electric…, …"
 
 
+def test_dollars_are_no_mathematics(tmp_path):
+    """matplotlib would read what is between two of them, and refuse what it cannot read."""
+    code, name = r"$\frac$", r"/data/$a_b$/^{x}\no"
+    history_of = history(2).rename({"global.class.f1_micro": f"global.{code}.f1_micro"})
+    config = load({"encoder": {"name": name}, "corpus": {"levels": ["section", code]}})
+    facts = Facts(3, dict.fromkeys(SPLITS, 1), {"section": 1, code: 1}, {"section": 1, code: 1})
+    figures = [
+        corpus_statistics.draw({"section": {code: 2, "B": 1}, code: {code: 1}}, words_of(30), OPTIONS),
+        workflow_diagram.draw(config, facts, OPTIONS),
+        training_curves.draw(history_of, OPTIONS),
+    ]
+    for figure in figures:
+        style.save(figure, tmp_path / "figure", FigureOptions(resolution=72))
+        texts = "".join(text.get_text() for text in figure.findobj(Text))
+        assert code in texts
+        assert not any(text.get_parse_math() for text in figure.findobj(Text) if text.get_text())
+
+
 def test_an_empty_corpus_is_refused():
     with pytest.raises(UserError, match="no labelled document"):
         corpus_statistics.draw({"section": {"A": 0}, "class": {"A01": 0}}, np.array([]), OPTIONS)
@@ -429,8 +447,8 @@ def test_the_commands_draw_a_corpus_of_three_levels(tmp_path):
     assert total["documents"] == 40
 
 
-def test_a_backend_in_the_environment_changes_nothing(tmp_path):
-    """As in a shell that was started from a notebook."""
+def test_the_environment_changes_nothing(tmp_path):
+    """As in a shell that was started from a notebook, by another launcher of ranks, or without a home folder."""
     three_level_files(tmp_path)
     (tmp_path / "matplotlibrc").write_bytes(b"backend: \xff")
     arguments = ["figure1", "--corpus", str(tmp_path / "corpus.parquet"), "--stem"]
@@ -438,6 +456,14 @@ def test_a_backend_in_the_environment_changes_nothing(tmp_path):
     settings = {
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
+        "MPLCONFIGDIR": str(tmp_path / "matplotlibrc"),
+        "SOURCE_DATE_EPOCH": "today",
+        "HOME": "/nowhere",
+        "TMPDIR": "/nowhere",
+        "TZ": "Nowhere/At/All",
+        "RANK": "3",
+        "LOCAL_RANK": "x",
+        "LOCAL_WORLD_SIZE": "many",
     }
     command = [sys.executable, "-m", "ipcascade", *arguments, str(tmp_path / "with")]
     subprocess.run(command, check=True, env={**os.environ, **settings})

@@ -162,14 +162,16 @@ def test_latex_is_a_booktabs_table_with_equal_rows(tmp_path):
 
 
 def test_latex_specials_are_escaped():
+    assert escape_latex("a|b <c>") == r"a\textbar{}b \textless{}c\textgreater{}"
     assert escape_latex("50% of {A_1} & #2 $ ~ ^ \\ [x]") == (
         r"50\% of \{A\_1\} \& \#2 \$ \textasciitilde{} \textasciicircum{} \textbackslash{} {[}x{]}"
     )
 
 
 def test_pipes_do_not_break_markdown_rows(tmp_path):
-    write_table(pl.DataFrame({"name": ["a|b"]}), tmp_path / "odd.v2", "Odd.")
+    write_table(pl.DataFrame({"name": ["a|b", "c\\|d"]}), tmp_path / "odd.v2", "Odd.")
     assert r"| a\|b |" in (tmp_path / "odd.v2.md").read_text()
+    assert r"| c\\\|d |" in (tmp_path / "odd.v2.md").read_text(), "a backslash, then a pipe, both of the text"
 
 
 def test_tables_are_byte_identical_when_written_twice(tmp_path):

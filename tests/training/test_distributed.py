@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ipcascade.core.names import LAUNCHED
 from ipcascade.training.distributed import Ranks
 from support import OF_THE_MACHINE, PATIENCE, Files, config_file, step_of
 
@@ -179,5 +180,5 @@ def ranks_running(script: str, words: list[str], **variables: str) -> subprocess
         start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
         return subprocess.run(
             [*start, str(path), *words[words.index("train") :]],
-            env=environment(**variables), capture_output=True, text=True, check=False,
+            env=environment(**variables, **{LAUNCHED: "1"}), capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -190,4 +190,4 @@ def test_no_profile_hides_the_others():
 
 def test_demo_profile_names_its_own_config():
     profile = yaml.safe_load((REPOSITORY / "profiles/demo/config.yaml").read_text())
-    assert (REPOSITORY / profile["configfile"]).is_file()
+    assert (REPOSITORY / "profiles/demo" / profile["configfile"]).samefile(REPOSITORY / "config/demo.yaml")

@@ -20,6 +20,7 @@ from ipcascade import __version__
 from ipcascade import config as settings
 from ipcascade.core.errors import UserError
 from ipcascade.core.logs import logging_to
+from ipcascade.core.names import LAUNCHED
 
 COMMANDS = Path(__file__).parent / "commands"
 # The only command that may use the network; all others run where there is none.
@@ -31,8 +32,11 @@ THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
-# Settings of matplotlib for a screen. Figures need none, and a backend that is not installed would stop its import.
-SCREEN_VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC")
+# Settings of matplotlib. Figures need none: a backend that is not installed would stop its import, and a date that is
+# no number the PDF, which has none.
+FIGURE_VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH")
+# What torchrun tells the processes that it starts; other launchers, and shells inside of theirs, set them too.
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 # Mostly all ranks fail for the same reason. The first one reports it, and the others are ended within this time.
 SECONDS_BEFORE_OTHER_RANKS_REPORT = 15
 
@@ -66,9 +70,12 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
     """The parsed arguments and the module of the command, imported with its threads set."""
     shared = argparse.ArgumentParser(prog="ipcascade", add_help=False)
     shared.add_argument("--threads", type=_positive, default=os.cpu_count(), help="CPU threads (default: all cores)")
+    if LAUNCHED not in os.environ:
+        for name in RANK_VARIABLES:
+            os.environ.pop(name, None)
     threads = _threads_of_rank(shared.parse_known_args(words)[0].threads)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)) | {"TOKENIZERS_PARALLELISM": "true"})
-    for name in SCREEN_VARIABLES:
+    for name in FIGURE_VARIABLES:
         os.environ.pop(name, None)
     shared.add_argument(
         "--config", type=Path, help="config in YAML, as results/run_config.yaml (default: all defaults)"

@@ -20,14 +20,19 @@ from ipcascade.sources.demo import files as demo
 RUN_CONFIG = "results/run_config.yaml"
 
 try:
-    CONFIG = settings.load(config)
+    CONFIG = settings.load(config, checks.config_files(workflow.configfiles, workflow.overwrite_configfiles))
 except UserError as error:
     checks.end(error)
 
 
+def literally(value):
+    """A value as a function for params: in text, Snakemake would take braces for wildcards."""
+    return lambda wildcards: value
+
+
 def options(*names):
     """Sections of the config, or keys of sections ("source.demo"), as one text: what a rule depends on."""
-    return json.dumps(settings.section_options(CONFIG, *names), sort_keys=True)
+    return literally(json.dumps(settings.section_options(CONFIG, *names), sort_keys=True))
 
 
 def report_line(sentence):
@@ -101,14 +106,18 @@ def output_stem(wildcards, output):
     return os.path.splitext(output[0])[0]
 
 
-DELIVERY = "results/delivery" if CONFIG.source.kind == "demo" else checks.user_path(CONFIG.source.path or "")
+@checks.ends_the_run
+def delivery_folder(wildcards):
+    if CONFIG.source.kind == "demo":
+        return "results/delivery"
+    return checks.user_path("source.path", CONFIG.source.path or "")
 
 
 @functools.cache
 def listed_delivery():
     """Large, and maybe on a slow disk, so it is listed once."""
     if CONFIG.source.kind == "demo":
-        return [f"{DELIVERY}/{name}" for name in demo.DELIVERY_FILES]
+        return [f"results/delivery/{name}" for name in demo.DELIVERY_FILES]
     return checks.delivery_of(CONFIG)
 
 
@@ -120,6 +129,11 @@ def files_of_delivery(wildcards):
 @checks.ends_the_run
 def label_tree(wildcards):
     return checks.label_tree_of(CONFIG)
+
+
+@checks.ends_the_run
+def words_of_demo(wildcards):
+    return checks.shipped(demo.TEXT)
 
 
 @checks.ends_the_run

@@ -6,7 +6,7 @@ rule demo_delivery:
     input:
         label_tree=label_tree,
         # Its words and sentences, which the command reads as package data.
-        text=os.path.relpath(demo.TEXT),
+        text=words_of_demo,
     output:
         expand("results/delivery/{name}", name=demo.DELIVERY_FILES),
     log:
@@ -26,7 +26,7 @@ rule demo_delivery:
         code=code("demo_delivery"),
     shell:
         "python -m ipcascade demo_delivery --config {params.config} --threads {threads} --log {log}"
-        " --label-tree {input.label_tree:q} --folder {params.folder}"
+        " --label-tree={input.label_tree:q} --folder {params.folder}"
 
 
 rule corpus:
@@ -49,10 +49,10 @@ rule corpus:
         runtime=240,
     params:
         config=RUN_CONFIG,
-        delivery=DELIVERY,
+        delivery=delivery_folder,
         options=options("seed", "corpus"),
         code=code("corpus"),
     shell:
         "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
-        " --delivery {params.delivery:q} --label-tree {input.label_tree:q}"
+        " --delivery={params.delivery:q} --label-tree={input.label_tree:q}"
         " --corpus {output.corpus} --funnel {output.funnel}"

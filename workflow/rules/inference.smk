@@ -58,7 +58,7 @@ rule predict:
         code=code("predict"),
     shell:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
-        " --texts {input.texts:q} --model {params.model} --thresholds {input.thresholds} --predictions {output}"
+        " --texts={input.texts:q} --model {params.model} --thresholds {input.thresholds} --predictions {output}"
 
 
 rule predictions:

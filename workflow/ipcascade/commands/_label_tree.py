@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ipcascade.config import Config
 from ipcascade.core.label_tree import IPC
+from ipcascade.core.paths import expanded
 
 
 def add_label_tree(parser: argparse.ArgumentParser) -> None:
@@ -18,4 +19,4 @@ def add_label_tree(parser: argparse.ArgumentParser) -> None:
 
 def label_tree_file(args: argparse.Namespace, config: Config) -> Path:
     """The file of the label tree: the argument, else that of the config, else the IPC that the package ships."""
-    return Path(args.label_tree or config.corpus.label_tree or IPC).expanduser()
+    return expanded("corpus.label_tree", args.label_tree or config.corpus.label_tree or IPC)

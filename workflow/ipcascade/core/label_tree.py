@@ -176,7 +176,7 @@ class LabelTree:
             levels = tuple(content["levels"])
         except (KeyError, TypeError) as error:
             raise UserError(f"the label tree is not complete ({error!r})") from None
-        tree = _tree_of(rows, "the label tree, label {}")
+        tree = _tree_of(rows, "the label tree, label ")
         if tree.levels != levels:
             raise UserError(f"the label tree has the levels {', '.join(tree.levels)}, not {', '.join(levels)}")
         return tree
@@ -192,7 +192,7 @@ class LabelTree:
         rows = _read_rows(path)
         if not rows:
             raise UserError(f"{path}: the label tree has no labels")
-        return _tree_of(rows, f"{path}, line {{}}")
+        return _tree_of(rows, f"{path}, line ")
 
 
 def check_levels(chosen: Sequence[str], levels: Sequence[str]) -> None:
@@ -243,19 +243,20 @@ def _read_rows(path: Path) -> list[_Row]:
 
 
 def _tree_of(rows: Sequence[_Row], place: str) -> LabelTree:
-    """The tree of some rows. place: where a row is, for messages, with braces for its line."""
+    """The tree of some rows. place: where a row is, for messages, up to its line."""
     depths: dict[str, int] = {}  # of levels
     depth_of: dict[str, int] = {}  # of codes
     for row in rows:
-        where = place.format(row.line)
+        where = f"{place}{row.line}"
         for name in ("code", "level", "title"):
             if not getattr(row, name):
                 raise UserError(f"{where}: the {name} is missing")
         if row.code in depth_of:
             raise UserError(f"{where}: the code {row.code!r} is there more than once")
-        if row.code in RESERVED_CODES or row.level in RESERVED_LEVELS:
-            kind, word = ("code", row.code) if row.code in RESERVED_CODES else ("level", row.level)
-            raise UserError(f"{where}: a {kind} cannot be called {word!r}; choose another name")
+        for kind, word, reserved in (("code", row.code, RESERVED_CODES), ("level", row.level, RESERVED_LEVELS)):
+            # polars takes * and ^...$ for patterns of column names.
+            if word in reserved or word == "*" or (word.startswith("^") and word.endswith("$")):
+                raise UserError(f"{where}: a {kind} cannot be called {word!r}; choose another name")
         if row.parent and row.parent not in depth_of:
             raise UserError(
                 f"{where}: the {row.level} {row.code!r} has the parent {row.parent!r}, which is not above it"
@@ -273,11 +274,11 @@ def _tree_of(rows: Sequence[_Row], place: str) -> LabelTree:
         first = level_at.setdefault(depths[row.level], row.level)
         if first != row.level:
             raise UserError(
-                f"{place.format(row.line)}: {row.code!r} has the level {row.level!r}, where labels of the same depth "
+                f"{place}{row.line}: {row.code!r} has the level {row.level!r}, where labels of the same depth "
                 f"above it have the level {first!r}"
             )
         if row.code in depths:  # both are columns of predictions
-            raise UserError(f"{place.format(row.line)}: the code {row.code!r} is the name of a level, too; rename one")
+            raise UserError(f"{place}{row.line}: the code {row.code!r} is the name of a level, too; rename one")
     levels = [level_at[depth] for depth in sorted(level_at)]
     in_order = [row for level in levels for row in rows if row.level == level]
     index = {row.code: column for column, row in enumerate(in_order)}

@@ -1,5 +1,8 @@
 """Names that several stages and the workflow share, each written once."""
 
+# An environment variable, set in the processes that `launch_ranks` starts: those of torchrun may be set by others too.
+LAUNCHED = "IPCASCADE_LAUNCHED"
+
 SPLITS = ("train", "val", "test")
 
 # Files of an encoder folder and of an exported model, named as transformers names them.

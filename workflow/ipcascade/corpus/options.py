@@ -4,37 +4,39 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ipcascade.core.options import Count, Section
+from ipcascade.core.options import WHOLE, Count, Distinct, Names, Section, Text
+
+Year = Annotated[int, Field(ge=1000, le=9999), WHOLE]
 
 
 class CorpusOptions(Section):
     """Which applications become documents, and which text and labels they have."""
 
-    label_tree: str | None = None
+    label_tree: Text | None = None
     """Tab-separated label tree (code, parent, level, title) to use in place of the IPC that the package ships."""
-    levels: Annotated[list[str], Field(min_length=1)] = ["section", "class"]
+    levels: Names = ["section", "class"]
     """Levels of the label tree that are learned, from the top down. The IPC has section, class and subclass."""
-    ipr_types: list[str] = ["PI"]
+    ipr_types: Names = ["PI"]
     """Kinds of right to keep: PI (patent of invention), UM (utility model), DP (design patent)."""
-    kinds: list[str] | None = None
+    kinds: Names | None = None
     """Application kinds to keep (A, W, ...); null keeps all but dummy applications."""
-    offices: list[str] | None = None
+    offices: Names | None = None
     """Filing offices to keep (EP, US, ...); null keeps all."""
-    first_year: int | None = None
+    first_year: Year | None = None
     """First filing year to keep; null: no limit. With a limit, applications without a filing year are dropped."""
-    last_year: int | None = None
+    last_year: Year | None = None
     """Last filing year to keep, likewise."""
-    language: str = "en"
+    language: Text = "en"
     """Language of the abstract, as PATSTAT writes it."""
     minimum_words: Count = 10
     """Fewest whitespace-separated words of an abstract that is kept."""
-    ipc_values: list[str] | None = None
+    ipc_values: Names | None = None
     """Symbols to keep by ipc_value: I (invention), N (additional); null keeps all, those without a value too."""
     text: Literal["abstract", "title_and_abstract"] = "abstract"
     """What the classifier reads: abstract, or title_and_abstract."""
     family_labels: Literal["union", "representative"] = "union"
     """Labels of a family: the union over its members that pass the application filters, or the representative's own."""
-    office_preference: list[str] = ["WO", "EP", "US", "GB", "CA", "AU"]
+    office_preference: Distinct = ["WO", "EP", "US", "GB", "CA", "AU"]
     """Which application represents a DOCDB family: these offices first, in this order, then the earliest filing."""
     documents: Count | None = 177_000
     """Sample size; a smaller sample is a subset of a larger one. null keeps every document (their texts must fit in

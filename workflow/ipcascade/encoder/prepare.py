@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
 from ipcascade.core.names import MODEL_CONFIG, TOKENIZER, WEIGHTS
+from ipcascade.core.paths import expanded
 from ipcascade.encoder.hub import fetch
 from ipcascade.encoder.options import EncoderOptions
 
@@ -100,7 +101,7 @@ def locate(options: EncoderOptions) -> Path:
 
 
 def _local(name: str) -> Path:
-    return Path(name).expanduser()
+    return expanded("encoder.name", name)
 
 
 def _package_folder(place: str) -> Path:

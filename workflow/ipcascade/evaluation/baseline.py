@@ -7,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.progress import Progress
 from ipcascade.core.random_streams import stream_seed
@@ -28,6 +29,8 @@ def fit_and_score(
     all of them have 1. Decision values become probabilities by Platt's scaling, one logistic curve per level, fitted
     on `val`; it rises, so it changes no ranking within a label. Where no validation document has a label of a level,
     the level's probabilities are 0; where all have all of them, 1.
+
+    Raises UserError where no n-gram is in as many training documents as the options ask for.
     """
     decisions = _decisions(texts, truth["train"], options, seed)
     scores = {split: np.empty_like(values) for split, values in decisions.items()}
@@ -49,7 +52,13 @@ def _decisions(
         ngram_range=(1, options.ngrams), min_df=options.minimum_documents, max_features=options.maximum_features,
         sublinear_tf=True, dtype=np.float32,
     )  # fmt: skip
-    to_learn = vectorizer.fit_transform(texts["train"])
+    try:
+        to_learn = vectorizer.fit_transform(texts["train"])
+    except ValueError as error:  # by its kind only for a vocabulary without words
+        raise UserError(
+            f"baseline.minimum_documents is {options.minimum_documents:,}, but no word of two letters or more is in so "
+            f"many of the {len(texts['train']):,} training documents; lower it"
+        ) from error
     features = {split: vectorizer.transform(texts[split]) for split in SCORED}
     labels = in_training.shape[1]
     decisions = {split: np.full((len(texts[split]), labels), -np.inf, dtype=np.float32) for split in SCORED}

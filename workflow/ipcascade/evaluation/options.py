@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import Count, Positive, Probability, Section
+from ipcascade.core.options import NUMBER, WHOLE, Count, Positive, Probability, Section
 
 REFERENCE_H_F1 = "reference.reference.h_f1"
 HIERARCHICAL_F1 = "global.hierarchical.f1_micro"
@@ -43,7 +43,7 @@ class PerLabelOptions(Section):
     """Floor on a label's best validation F1 (scutfbr)."""
     minimum_positives: Count = 10
     """A label with fewer validation documents gets its level's global threshold (scutfbr)."""
-    folds: Annotated[int, Field(ge=2)] = 3
+    folds: Annotated[int, Field(ge=2, le=1000), WHOLE] = 3
     """Folds of the joint method."""
 
 
@@ -71,10 +71,10 @@ class DecodingOptions(Section):
 class EvaluationOptions(Section):
     """Measures."""
 
-    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    bootstrap: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = 1000
     """Bootstrap samples for the confidence intervals of the headline measures; groups of documents that splits keep
     together are drawn, not single documents. 0 leaves the intervals out."""
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    confidence: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.95
     """Coverage of the confidence intervals."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import Accelerator, Batching, Count, Precision, Section
+from ipcascade.core.options import FILE_NAME, Accelerator, Batching, Count, Precision, Section, Text, Truth
 
 
 class ScoringOptions(Section):
@@ -14,9 +14,9 @@ class ScoringOptions(Section):
     """As in training."""
     max_tokens: Count = 16_384
     """Most tokens in one pass through the encoder. Less saves memory; scores are the same but for rounding."""
-    precision: Precision | Literal["int8"] = "auto"
+    precision: Literal[Precision, "int8"] = "auto"
     """As in training; int8: linear layers in 8 bits, for CPUs without bf16."""
-    compile: bool = False
+    compile: Truth = False
     """As in training. It takes a minute or two per run, so it is meant for more than about 100,000 documents."""
     accelerator: Accelerator = "auto"
     """As in training."""
@@ -25,6 +25,6 @@ class ScoringOptions(Section):
 class PredictionOptions(Section):
     """Labelling new texts."""
 
-    inputs: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], str] = Field({})
+    inputs: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
     """Name to table (CSV or Parquet with the columns document_id and text), made into
     results/predictions/NAME.parquet; for example {projects: data/projects.csv}."""

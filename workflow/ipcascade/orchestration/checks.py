@@ -7,19 +7,24 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.paths import expanded
+from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
 from ipcascade.sources.patstat.delivery import delivery_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
 GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
+
+# What Snakemake replaces in a path, or refuses where it has nothing to put there: {name}, {name,pattern}, <name>.
+WILDCARD = re.compile(r"\{\s*[.\w]+\s*(,([^{}]|\{\d+(,\d+)?\})*)?\}|<[a-z][a-z0-9_]*>")
 
 
 def end(error: object) -> NoReturn:
@@ -39,25 +44,58 @@ def ends_the_run(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*arguments)
         except UserError as error:
             end(error)
+        except OSError as error:
+            end(f"{error.filename or function.__name__}: {error.strerror or repr(error)}")
         except Exception as error:
-            end(f"{function.__name__}: {error!r}")
+            end(
+                f"the inputs of a rule cannot be listed, which is an error of ipcascade: {function.__name__}: {error!r}"
+            )
 
     return ending
 
 
-def user_path(path: str) -> str:
-    """A path from the config, in which `~` is the home folder."""
-    return str(Path(path).expanduser())
+def config_files(paths: Sequence[Path | str], given: Sequence[Path | str]) -> list[YamlFile]:
+    """Snakemake's config files, the later on top, read once more, since it drops a key that is there twice.
+
+    paths: all of them; given: those of the command line, which win. What is no file (a pipe) can be read only once, and
+    is left out. Raises UserError as `read_yaml` does.
+    """
+    ordered = [path for path in paths if path not in given] + list(given)
+    return [read_yaml(Path(path)) for path in ordered if Path(path).is_file()]
+
+
+def user_path(key: str, path: str) -> str:
+    """A path from the config, in which a `~` at the start is the home folder; `key` is for messages.
+
+    Raises UserError where there is no such home folder, and for a path that Snakemake would not take literally.
+    """
+    return without_wildcards(key, str(expanded(key, path)))
+
+
+def without_wildcards(what: str, path: str) -> str:
+    """A path, as it is. Raises UserError where Snakemake takes a part of it for a wildcard."""
+    if found := WILDCARD.search(path):
+        raise UserError(
+            f"{what} is {path!r}, and Snakemake takes {found[0]} in a path for a wildcard; rename the file or folder, "
+            "or make a link to it"
+        )
+    return path
 
 
 def label_tree_of(config: Config) -> Path:
-    """The table of the label tree, checked: relative where it is shipped, so that a moved checkout changes no input.
+    """The table of the label tree, checked.
 
     Raises UserError where it is not a valid label tree, or lacks one of corpus.levels.
     """
-    path = Path(user_path(config.corpus.label_tree)) if config.corpus.label_tree else Path(os.path.relpath(IPC))
+    given = config.corpus.label_tree
+    path = Path(user_path("corpus.label_tree", given) if given else shipped(IPC))
     LabelTree.read(path).select(config.corpus.levels)
     return path
+
+
+def shipped(path: Path) -> str:
+    """A file that comes with the workflow, from the folder of the run: a checkout that was moved changes no input."""
+    return without_wildcards("the folder of the workflow", os.path.relpath(path))
 
 
 def delivery_of(config: Config) -> list[Path]:
@@ -72,13 +110,18 @@ def delivery_of(config: Config) -> list[Path]:
             "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
             "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
         )
-    return delivery_files(Path(user_path(config.source.path)), reads_titles(config.corpus))
+    folder = Path(user_path("source.path", config.source.path))
+    files = delivery_files(folder, reads_titles(config.corpus))
+    for file in files:
+        without_wildcards("a file of source.path", str(file))
+    return files
 
 
 def check_encoder(config: Config) -> None:
     """Raise UserError where the encoder is neither a local folder nor a pinned commit of a hub repository."""
     name, revision = config.encoder.name, config.encoder.revision
-    if name.startswith("package:") or Path(user_path(name)).is_dir():
+    is_local = not name.startswith("package:") and Path(user_path("encoder.name", name)).is_dir()
+    if name.startswith("package:") or is_local:
         return
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         raise UserError(f"encoder.name: the folder {name} does not exist, and a hub id is OWNER/NAME")
@@ -94,7 +137,7 @@ def texts_of(config: Config, name: str) -> str:
     if name not in config.prediction.inputs:
         known = ", ".join(config.prediction.inputs) or "none"
         raise UserError(f"config: prediction.inputs has no table {name!r} (there is: {known})")
-    path = user_path(config.prediction.inputs[name])
+    path = user_path(f"prediction.inputs.{name}", config.prediction.inputs[name])
     if not Path(path).is_file():
         raise UserError(f"config: prediction.inputs.{name}: the file {path} does not exist")
     return path

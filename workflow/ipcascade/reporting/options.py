@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ipcascade.core.options import Colour, Section
+from ipcascade.core.options import NUMBER, WHOLE, Colour, Section, Text
 
 
 class FigureColours(Section):
@@ -21,12 +21,12 @@ class FigureColours(Section):
 class FigureOptions(Section):
     """What the figures look like. Within these bounds no text of a figure runs into another."""
 
-    font: str = "DejaVu Sans"
+    font: Text = "DejaVu Sans"
     """Font family; one that is not installed is refused. The default comes with matplotlib."""
-    font_size: Annotated[float, Field(ge=5, le=8)] = 7.0
+    font_size: Annotated[float, Field(ge=5, le=8), NUMBER] = 7.0
     """Base size in points, 5 to 8."""
-    width: Annotated[float, Field(ge=6.5, le=12)] = 7.2
+    width: Annotated[float, Field(ge=6.5, le=12), NUMBER] = 7.2
     """Width in inches, 6.5 to 12; 7.2 fills the text width of a two-column journal."""
-    resolution: Annotated[int, Field(ge=72, le=1200)] = 300
+    resolution: Annotated[int, Field(ge=72, le=1200), WHOLE] = 300
     """Dots per inch of the PNG."""
     colours: FigureColours = FigureColours()

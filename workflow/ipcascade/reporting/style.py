@@ -161,6 +161,7 @@ def _settings(options: FigureOptions) -> dict[Any, Any]:
         "legend.columnspacing": 1.2,
         "legend.labelspacing": 0.3,
         "legend.borderaxespad": 0.2,
+        "text.parse_math": False,  # names and codes are text, also between dollars
         "text.hinting": "none",  # text is as wide in the PNG as in the PDF, at every resolution
         "pdf.fonttype": 42,
         "svg.fonttype": "path",

@@ -28,6 +28,7 @@ _NOTHING = "–"
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}", "–": "--",
+    "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
 
@@ -142,7 +143,10 @@ def _markdown(cells: _Cells, caption: str) -> str:
     def row_of(texts: list[str]) -> str:
         return "| " + " | ".join(texts) + " |"
 
-    header, *rows = [[f"{cell.text} {cell.interval}".rstrip().replace("|", r"\|") for cell in row] for row in cells]
+    header, *rows = [
+        [f"{cell.text} {cell.interval}".rstrip().replace("\\", r"\\").replace("|", r"\|") for cell in row]
+        for row in cells
+    ]
     rule = [":---", *["---:"] * (len(header) - 1)]
     return "\n".join([caption, "", *map(row_of, [header, rule, *rows])]) + "\n"
 

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.names import LAUNCHED
 from ipcascade.runtime.torch_private import KilledRank, run_torchrun
 
 # After SIGTERM the first rank may still have a checkpoint to write.
@@ -17,6 +18,7 @@ def launch_ranks(count: int, words: Sequence[str]) -> int:
     Raises UserError where a signal ended one of them.
     """
     options = ["--standalone", "--nproc-per-node", str(count), "--shutdown-timeout", str(SECONDS_TO_SAVE), "-m"]
+    os.environ[LAUNCHED] = "1"
     try:
         # After `--` torchrun's parser does not read our words, some of which look like abbreviations of its options.
         return run_torchrun([*options, "--", "ipcascade", *words])

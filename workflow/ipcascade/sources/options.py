@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ipcascade.core.options import Count, Section
+from ipcascade.core.options import Count, Section, Text
 
 
 class DemoOptions(Section):
@@ -18,6 +18,6 @@ class SourceOptions(Section):
     kind: Literal["patstat_bulk", "demo"] = "patstat_bulk"
     """patstat_bulk: a PATSTAT Global delivery, read in place. demo: a synthetic delivery, written to
     results/delivery/."""
-    path: str | None = None
+    path: Text | None = None
     """Folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Needed for patstat_bulk."""
     demo: DemoOptions = DemoOptions()

@@ -1,11 +1,24 @@
 """Options of training."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from ipcascade.core.options import Accelerator, Batching, Count, NotNegative, Positive, Precision, Probability, Section
+from ipcascade.core.options import (
+    Accelerator,
+    Batching,
+    Count,
+    NotNegative,
+    Number,
+    Positive,
+    Precision,
+    Probability,
+    Section,
+    Share,
+    Text,
+    Truth,
+)
 from ipcascade.evaluation.options import selection_measures
 
 
@@ -37,13 +50,13 @@ class TrainingOptions(Section):
     """Peak learning rate of the heads."""
     weight_decay: NotNegative = 0.01
     """AdamW's decay; biases and layer norms are not decayed."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup: Share = 0.1
     """Share of all steps with a linearly rising learning rate; it falls linearly to 0 after that."""
     gradient_clip: Positive = 1.0
     """Largest L2 norm of the gradient of all weights."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    dropout: Share = 0.1
     """Dropout on the [CLS] vector before the heads."""
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    attention_dropout: Share = 0.0
     """Dropout on attention probabilities inside the encoder; packed batches need 0."""
     loss_weights: dict[str, NotNegative] = Field({"section": 0.3, "class": 0.7, "default": 1.0})
     """Weight of each level's loss; `default` holds for levels that are not named."""
@@ -52,7 +65,7 @@ class TrainingOptions(Section):
     label_weights: Literal["none", "inverse_frequency"] = "none"
     """none, or inverse_frequency: positives of a label that n of N documents have weigh N / (n + 1), normalised to mean
     1 (it spoils calibration)."""
-    head_bias: Literal["prior"] | float = "prior"
+    head_bias: Literal["prior"] | Number = "prior"
     """Start of the heads' biases. prior: the log-odds of each label's share in training; or one number for all."""
     soft_mask: SoftMaskOptions | None = None
     """Scale logits below improbable parents while training, {confidence: 0.1, factor: 0.1}; null: not used."""
@@ -61,10 +74,10 @@ class TrainingOptions(Section):
     accelerator: Accelerator = "auto"
     """auto: CUDA where torch sees a GPU, else the CPU; a job that was given a GPU which torch cannot see stops at once.
     Or cuda, cpu."""
-    compile: bool = True
+    compile: Truth = True
     """Compile the model on CUDA (packed only), a minute or two per run; where that does not work (no C compiler on the
     node) a warning says so, and training goes on without."""
-    deterministic: bool = True
+    deterministic: Truth = True
     """On CUDA use only kernels that add in a fixed order, so that a run resumed, or repeated, ends with the same
     bytes."""
     devices: Count = 1
@@ -72,7 +85,7 @@ class TrainingOptions(Section):
     cores each. Another number starts training from the beginning."""
     early_stopping: Count | None = None
     """Stop after this many epochs without a better select_by; null trains all epochs."""
-    select_by: str | None = None
+    select_by: Text | None = None
     """Validation measure whose best epoch becomes the model. null: F1 micro of the lowest level at its best threshold,
     global.LEVEL.f1_micro. Or global.LEVEL.f1_macro, LEVEL.average_precision_micro, global.hierarchical.f1_micro,
     reference.reference.h_f1, val_loss."""
