@@ -209,6 +209,7 @@ def test_schema_writes_both_files(tmp_path):
 
 
 METRICS = {
+    "split": "test",
     "documents": 1234,
     "thresholds": "global",
     "levels": ["field", "subclass"],
@@ -218,6 +219,11 @@ METRICS = {
         "hierarchical": {"f1_micro": 0.375},
         "reference": {"h_f1": 0.6875, "h_f1_ceiling": 0.875},
     },
+    "decoding": {"method": "mask", "confidence": None},
+    "confidence_intervals": {},
+    "confidence": 0.95,
+    "bootstrap_samples": 0,
+    "per_label": [],
 }
 
 

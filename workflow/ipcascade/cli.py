@@ -118,6 +118,7 @@ def _sentences(command: str) -> Iterator[None]:
     """
     try:
         yield
+        _flush_output()
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(SECONDS_BEFORE_OTHER_RANKS_REPORT)
@@ -126,7 +127,7 @@ def _sentences(command: str) -> Iterator[None]:
         log.error("ipcascade %s: %s", command, error)
         raise _Reported(1) from None
     except BrokenPipeError:  # the reader of the output has closed it: `ipcascade summary | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise _Reported(1) from None
     except KeyboardInterrupt:
         raise _Reported(130) from None
@@ -135,8 +136,24 @@ def _sentences(command: str) -> Iterator[None]:
         if not isinstance(error, OSError) or error.strerror is None:
             raise
         # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
-        log.error("ipcascade %s: %s: %s", command, error.filename or "a file", error.strerror)
+        log.error("ipcascade %s: %s: %s", command, error.filename or "reading or writing failed", error.strerror)
         raise _Reported(1) from None
+
+
+def _flush_output() -> None:
+    """Write what was printed; Python itself would do so after the command, with a traceback where the disk is full."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise UserError(f"the standard output could not be written: {error.strerror}") from None
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, so that the end of the process does not fail for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _causes(error: BaseException) -> list[BaseException]:

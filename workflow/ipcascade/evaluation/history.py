@@ -7,11 +7,13 @@ results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import Kind, check_columns
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.evaluation.counts import best_f1_of_levels
 from ipcascade.evaluation.mask import predict_masked, thresholds_of_levels
@@ -58,6 +60,8 @@ def scores_by_epoch(
     """
     if tuple(table.columns) != ("epoch", "document_id", *tree.labels):
         raise UserError(f"{name} has other labels than the corpus's label tree; train again")
+    kinds = {"epoch": Kind.INTEGER, "document_id": Kind.TEXT, **dict.fromkeys(tree.labels, Kind.NUMBER)}
+    check_columns(Path(name), table, kinds)
     found = table["epoch"].unique().sort().to_list()
     if found != list(epochs):
         raise UserError(f"{name} has the epochs {found}, not {list(epochs)}; it is of another training")
