@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.model.export import export_model, load_encoder, load_model
+from ipcascade.model.export import NO_PIPELINE, export_model, load_encoder, load_model
 from ipcascade.training.initialisation import new_classifier, prior_bias
 from ipcascade.training.loss import inverse_frequency_weights
 from ipcascade.training.optimizer import learning_rate_factor, parameter_groups
@@ -46,6 +46,17 @@ def test_an_exported_folder_is_a_plain_transformers_encoder(model, encoder_folde
     assert {path.name for path in (tmp_path / "model").iterdir()} >= {
         "model.safetensors", "config.json", "tokenizer.json", "labels.json", "README.md",
     }  # fmt: skip
+
+
+def test_a_pipeline_of_transformers_says_that_it_gives_no_result(model, encoder_folder, tree, tmp_path):
+    """It has no class for our heads, so it puts one with random weights on the encoder."""
+    from transformers import pipeline
+
+    export_model(model, model.state_dict(), encoder_folder, tree, TEXT, "# card", tmp_path / "model")
+    for top_k in (None, 1):
+        answers = pipeline("text-classification", model=str(tmp_path / "model"), top_k=top_k)("an acid")
+        assert [answer["label"] for answer in answers] == [NO_PIPELINE]
+    assert "no result" in NO_PIPELINE and "ipcascade predict" in NO_PIPELINE
 
 
 def test_padding_changes_no_logits(model):

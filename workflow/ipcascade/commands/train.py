@@ -150,8 +150,8 @@ def _write(
     text = {"content": read_text_content(args.corpus), "max_length": training.model.max_length}
     selection = selected_by(config.training, documents.tree.levels), trained.best_value
     card = model_card(
-        read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, config.seed, documents.tree.levels, epochs, selection,
-        len(training.data.train), training.precision, text,
+        read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, config.seed, documents.tree.levels,
+        epochs, selection, len(training.data.train), training.precision, text,
     )  # fmt: skip
     export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model)
     inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS}

@@ -41,7 +41,7 @@ class Documents:
         if len(parts) != len(table) or joined["split"].null_count():
             raise UserError(f"{splits} was made from other documents than {corpus}; delete it and make it again")
         return cls(
-            joined["document_id"].to_list(), joined["group_id"].to_numpy(), _truth_in(corpus, joined, tree),
+            joined["document_id"].to_list(), joined["group_id"].to_numpy(), truth_of(joined, tree),
             joined["split"].to_numpy(), tree,
         )  # fmt: skip
 
@@ -93,10 +93,20 @@ def _corpus_facts(corpus: Path) -> dict[str, Any]:
 def read_corpus(corpus: Path, tree: LabelTree, others: Mapping[str, Kind]) -> pl.DataFrame:
     """A corpus's document ids and labels, and other columns of the kinds given.
 
-    Raises UserError where a column is missing or not of its kind, and for a document that is there twice.
+    Raises UserError where a column is missing or not of its kind, for a document that is there twice, and for a label
+    that is not in the tree.
     """
     table = read_parquet(corpus, {"document_id": Kind.TEXT, **others, **dict.fromkeys(tree.levels, Kind.LISTS)})
     _check_once(corpus, table)
+    for level in tree.levels:
+        labels = table.select("document_id", pl.col(level).alias("label")).explode("label").drop_nulls()
+        strange = labels.filter(~pl.col("label").is_in(tree.codes(level)))
+        if len(strange):
+            document_id, label = strange.row(0)
+            raise UserError(
+                f"{corpus}: the document {document_id!r} has the {level} {label!r}, which the label tree does not have; "
+                f"{MAKE_AGAIN}"
+            )
     return table
 
 
@@ -122,13 +132,6 @@ def _check_once(path: Path, table: pl.DataFrame) -> None:
     twice = table.filter(pl.col("document_id").is_duplicated())["document_id"]
     if len(twice):
         raise UserError(f"{path} has the document {twice[0]!r} more than once; {MAKE_AGAIN}")
-
-
-def _truth_in(path: Path, corpus: pl.DataFrame, tree: LabelTree) -> np.ndarray:
-    try:
-        return truth_of(corpus, tree)
-    except UserError as error:
-        raise UserError(f"{path}: {error}; {MAKE_AGAIN}") from None
 
 
 def truth_of(corpus: pl.DataFrame, tree: LabelTree) -> np.ndarray:

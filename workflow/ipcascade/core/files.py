@@ -251,13 +251,17 @@ def check_content(schema: type[BaseModel], content: Any, where: str, prefix: str
     except ValidationError as failure:
         first = failure.errors(include_url=False)[0]
         key = ".".join(str(part) for part in (*([prefix] if prefix else ()), *first["loc"]))
-        shown = repr(first["input"])
-        shown = shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}…"
+        shown = _shown(first["input"])
         what = {
             "missing": f"lacks the key {key!r}",
             "extra_forbidden": f"has the unknown key {key!r}",
         }.get(first["type"], f"has {shown} as {key or 'its content'!r}: {first['msg'][0].lower()}{first['msg'][1:]}")
         raise UserError(f"{where} {what}; {MAKE_AGAIN}") from None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
 
 
 def write_parquet(path: Path, frame: pl.DataFrame, facts: Mapping[str, Any] | None = None) -> None:
@@ -316,8 +320,8 @@ def check_columns(path: Path, frame: pl.DataFrame, kinds: Mapping[str, Kind]) ->
         if not valid.all():
             row = int(valid.arg_min() or 0)
             raise UserError(
-                f"{path}: the column {name!r} has {column[row]} in row {row + 1}, which is none of {kind.value}; "
-                f"{MAKE_AGAIN}"
+                f"{path}: the column {name!r} has {_shown(column.to_list()[row])} in row {row + 1}, which is none of "
+                f"{kind.value}; {MAKE_AGAIN}"
             )
 
 

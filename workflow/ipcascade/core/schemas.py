@@ -104,7 +104,7 @@ class Metrics(Content):
     thresholds: str
     decoding: Values
     measures: Values
-    confidence_intervals: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]]
+    confidence_intervals: dict[str, Annotated[list[Share], Field(min_length=2, max_length=2)]]
     confidence: Share
     bootstrap_samples: Count
     per_label: list[Values]

@@ -63,8 +63,8 @@ def read_tokenizer(folder: Path, max_length: int) -> Any:
         raise UserError(f"tokens.max_length is {max_length}, but the encoder has only {usable} positions")
     if not tokenizer.backend_tokenizer.encode("").ids:
         raise UserError(
-            "the encoder's tokenizer puts no token of its own, such as [CLS], around a text, so that a text may have no "
-            "token at all; choose an encoder whose tokenizer does"
+            "the encoder's tokenizer puts no token of its own, such as [CLS], around a text, which then may have none "
+            "at all; choose an encoder whose tokenizer does"
         )
     backend = tokenizer.backend_tokenizer
     backend.enable_truncation(max_length)

@@ -74,7 +74,7 @@ def _longest(model: Classifier, trial: Trial) -> int | None:
     while fails - works > 1:
         length = (works + fails) // 2
         try:
-            logits_alone(model, trial.cut(length))
+            logits_alone(model, trial.cut(length), sees_all=True)
             works = length
         except Exception:
             fails = length
