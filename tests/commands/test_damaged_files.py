@@ -243,7 +243,7 @@ def put(**columns: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
 
 NO_TEXT, NO_NUMBER, A_TEXT = pl.lit(None, pl.String), pl.lit(None, pl.Float32), pl.lit("x")
 NAN = pl.lit(math.nan, pl.Float32)
-SCORED, SPLIT = SCORED, ["metrics", "table1"]
+SCORED, SPLIT = ["metrics", "thresholds"], ["metrics", "table1"]
 
 
 def rewrite(path: Path, edit: Callable[[pl.DataFrame], pl.DataFrame]) -> None:

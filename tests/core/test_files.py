@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,11 +73,10 @@ NOISE = np.random.default_rng(0).random(MEGABYTE // 4)  # two megabytes that no 
         (lambda path: files.write_json(path, {"text": "x" * 2 * MEGABYTE}), ""),
         (lambda path: files.write_parquet(path, pl.DataFrame({"x": NOISE})), ""),
         (lambda path: save_tensors(path, {"x": torch.from_numpy(NOISE)}), ""),
-        (into_a_folder(lambda part: np.save(part / "x.npy", NOISE)), ""),
-        (into_a_folder(lambda part: shutil.copyfile(sys.executable, part / "copy")), "/copy"),
+        (into_a_folder(lambda part: (part / "x.bin").write_bytes(NOISE.tobytes())), ""),
         (into_a_folder(lambda part: files.write_json(part / "x.json", {"text": "x" * 2 * MEGABYTE})), "/x.json"),
     ],
-    ids=["json", "parquet", "safetensors", "npy in a folder", "copy in a folder", "json in a folder"],
+    ids=["json", "parquet", "safetensors", "bytes in a folder", "json in a folder"],
 )
 def test_a_write_that_fails_in_the_middle_names_its_own_file(tmp_path, write, inside):
     with no_file_above_a_megabyte(), pytest.raises(UserError) as caught:
@@ -88,15 +86,26 @@ def test_a_write_that_fails_in_the_middle_names_its_own_file(tmp_path, write, in
     assert "\n" not in message and not list(tmp_path.iterdir())
 
 
+def test_a_copy_that_finds_the_disk_full_names_the_copy(tmp_path):
+    """Python's error names the source first."""
+    (tmp_path / "source").write_bytes(NOISE.tobytes())
+    sentence = r"model/copy could not be written: File too large"
+    with (
+        no_file_above_a_megabyte(),
+        pytest.raises(UserError, match=sentence),
+        files.folder_written_whole(tmp_path / "model") as part,
+    ):
+        shutil.copyfile(tmp_path / "source", part / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
 def test_an_error_of_another_file_is_not_taken_for_one_of_its_own(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"absent"), files.written_whole(tmp_path / "out") as temporary:
         temporary.write_text((tmp_path / "absent").read_text())
     with pytest.raises(PermissionError), files.folder_written_whole(tmp_path / "model"):
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/weights")
-    with (
-        pytest.raises(UserError, match=r"out could not be made: Input/output error"),
-        files.written_whole(tmp_path / "out"),
-    ):
+    sentence = r"out could not be made: Input/output error"
+    with pytest.raises(UserError, match=sentence), files.written_whole(tmp_path / "out"):
         raise OSError(errno.EIO, "Input/output error")  # of a read or a write: it does not say
     assert not list(tmp_path.iterdir())
 

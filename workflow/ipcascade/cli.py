@@ -5,6 +5,7 @@ A command's module is imported only when it is called, after the thread count is
 
 import argparse
 import ast
+import errno
 import importlib
 import logging
 import os
@@ -118,7 +119,7 @@ def _sentences(command: str) -> Iterator[None]:
     """
     try:
         yield
-        _flush_output()
+        sys.stdout.flush()  # Python would do so after the command, with a traceback where the disk is full
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(SECONDS_BEFORE_OTHER_RANKS_REPORT)
@@ -136,19 +137,12 @@ def _sentences(command: str) -> Iterator[None]:
         if not isinstance(error, OSError) or error.strerror is None:
             raise
         # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
-        log.error("ipcascade %s: %s: %s", command, error.filename or "reading or writing failed", error.strerror)
+        named = error.filename or "reading or writing failed"
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _drop_output()  # of a write to any file it would be said which (core/files.py)
+            named = "the standard output could not be written"
+        log.error("ipcascade %s: %s: %s", command, named, error.strerror)
         raise _Reported(1) from None
-
-
-def _flush_output() -> None:
-    """Write what was printed; Python itself would do so after the command, with a traceback where the disk is full."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        _drop_output()
-        raise UserError(f"the standard output could not be written: {error.strerror}") from None
 
 
 def _drop_output() -> None:

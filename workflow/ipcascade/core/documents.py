@@ -104,7 +104,7 @@ def read_corpus(corpus: Path, tree: LabelTree, others: Mapping[str, Kind]) -> pl
         if len(strange):
             document_id, label = strange.row(0)
             raise UserError(
-                f"{corpus}: the document {document_id!r} has the {level} {label!r}, which the label tree does not have; "
+                f"{corpus}: the document {document_id!r} has the {level} {label!r}, which is not in its label tree; "
                 f"{MAKE_AGAIN}"
             )
     return table
