@@ -19,6 +19,8 @@ def read_metrics(path: Path) -> dict[str, Any]:
         schemas["reference"] = ReferenceMeasures
     if strange := sorted({*schemas, "documents"} ^ metrics["measures"].keys()):
         raise UserError(f"{path}: 'measures' and 'levels' do not agree on {strange[0]!r}; {MAKE_AGAIN}")
+    if metrics["measures"]["documents"] != metrics["documents"]:
+        raise UserError(f"{path}: 'measures.documents' and 'documents' are not equal; {MAKE_AGAIN}")
     for name, schema in schemas.items():
         check_content(schema, metrics["measures"].get(name), str(path), f"measures.{name}")
     return metrics
