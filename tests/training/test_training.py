@@ -235,7 +235,7 @@ def test_a_training_killed_between_last_step_and_validation_resumes(files, train
 @pytest.fixture
 def fp16_on_cpu(monkeypatch):
     """Run the fp16 path, gradient scaling included, where there is no GPU."""
-    monkeypatch.setattr("ipcascade.commands.train.resolve_precision", lambda option, device: "fp16")
+    monkeypatch.setattr("ipcascade.commands.train.resolve_precision", lambda *_: "fp16")
 
 
 def test_fp16_with_gradient_scaling_resumes_exactly(files, tmp_path, monkeypatch, fp16_on_cpu):
