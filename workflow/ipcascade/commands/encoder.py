@@ -12,7 +12,6 @@ from ipcascade.core.options import Batching
 from ipcascade.core.provenance import write_provenance
 from ipcascade.encoder.hub import NotFetchedError
 from ipcascade.encoder.prepare import find_encoder, prepare_encoder
-from ipcascade.model.suitability import check_encoder
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +33,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
             f"{error}; run `snakemake --profile PROFILE --configfile YOURS -- {args.folder / ENCODER_FACTS}` on a node "
             "with internet, or give a local folder in encoder.name"
         ) from error
+    # Not before: it imports huggingface_hub, which reads its settings then (encoder/hub.py sets them).
+    from ipcascade.model.suitability import check_encoder
+
     with folder_written_whole(args.folder) as part:
         facts = prepare_encoder(source, part)
         check_encoder(part, config.encoder.name, config.tokens.max_length, _batching(config))
