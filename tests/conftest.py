@@ -69,7 +69,16 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     (folder / "encoder.json").write_text(
-        json.dumps({"schema_version": SCHEMA_VERSION, "name": "tiny", "revision": None, "sha256": "0" * 64})
+        json.dumps(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "name": "tiny",
+                "revision": None,
+                "weights": "model.safetensors",
+                "sha256": "0" * 64,
+                "files": {},
+            }
+        )
     )
     return folder
 

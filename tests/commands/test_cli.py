@@ -154,6 +154,34 @@ def test_a_log_file_that_cannot_be_written_is_one_sentence(corpus, capsys):
     assert not (corpus.parent / "splits.parquet").exists()
 
 
+def test_a_full_disk_for_the_log_file_stops_no_command(corpus, capsys):
+    """Said once; results are written all the same, and an error of the command stays one sentence."""
+    said = "the log file /dev/full could not be written: No space left on device\n"
+    assert main([*splits_arguments(corpus), "--log", "/dev/full"]) == 0
+    err = capsys.readouterr().err
+    assert err.count(said) == 1 and "Traceback" not in err and "Logging error" not in err
+    assert (corpus.parent / "splits.parquet").exists()
+    corpus.unlink()
+    assert main([*splits_arguments(corpus), "--log", "/dev/full"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(lines) == sorted([f"ipcascade splits: {corpus} does not exist", said.rstrip()])
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_full_disk_for_what_is_printed_is_no_traceback(stream, tmp_path):
+    write_json(tmp_path / "metrics/test.json", METRICS)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ipcascade", "summary", "--results", str(tmp_path)], text=True, check=False,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: full},
+        )  # fmt: skip
+    if stream == "stdout":
+        assert done.returncode == 1
+        assert done.stderr == "ipcascade summary: the standard output could not be written: No space left on device\n"
+    else:
+        assert done.returncode == 0 and "Field" in done.stdout
+
+
 def test_the_log_file_has_what_the_screen_has(corpus, capsys):
     log = corpus.parent / "splits.log"
     assert main([*splits_arguments(corpus), "--log", str(log)]) == 0
@@ -209,15 +237,22 @@ def test_schema_writes_both_files(tmp_path):
 
 
 METRICS = {
+    "split": "test",
     "documents": 1234,
     "thresholds": "global",
     "levels": ["field", "subclass"],
     "measures": {
         "field": {"f1_micro": 0.75, "f1_macro": 0.5, "precision_micro": 0.8125, "recall_micro": 0.625},
         "subclass": {"f1_micro": 0.25, "f1_macro": 0.125, "precision_micro": 0.5, "recall_micro": 0.0625},
+        "documents": 1234,
         "hierarchical": {"f1_micro": 0.375},
         "reference": {"h_f1": 0.6875, "h_f1_ceiling": 0.875},
     },
+    "decoding": {"method": "mask", "confidence": None},
+    "confidence_intervals": {},
+    "confidence": 0.95,
+    "bootstrap_samples": 0,
+    "per_label": [],
 }
 
 
@@ -235,7 +270,7 @@ def test_summary_has_one_line_per_level(tmp_path, capsys):
 
 
 def test_summary_of_one_level_has_no_measure_of_two(tmp_path, capsys):
-    measures = {key: METRICS["measures"][key] for key in ("field", "hierarchical")}
+    measures = {key: METRICS["measures"][key] for key in ("documents", "field", "hierarchical")}
     write_json(tmp_path / "metrics/test.json", {**METRICS, "levels": ["field"], "measures": measures})
     assert main(["summary", "--results", str(tmp_path)]) == 0
     assert "H-F1" not in capsys.readouterr().out

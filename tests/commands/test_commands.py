@@ -253,7 +253,7 @@ def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, c
     arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")
     arguments[4] = two_levels.path("metrics/test.json")
     assert main(arguments) == 1
-    assert "test.json has no fitted thresholds: it lacks 'facts'" in capsys.readouterr().err
+    assert "test.json lacks the key 'method'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,9 @@ def paths(tmp_path):
 
 
 def scores_file(folder, ids, tree=TREE):
-    """Scores that name their document: its number in all columns."""
+    """Scores that name their document: a sixteenth of its number in all columns."""
     path = folder / f"scores-{len(list(folder.iterdir()))}.parquet"
-    matrix = np.repeat(np.array([float(name) for name in ids], dtype=np.float32)[:, None], len(tree.labels), axis=1)
+    matrix = np.repeat(np.array([int(name) / 16 for name in ids], dtype=np.float32)[:, None], len(tree.labels), axis=1)
     write_scores(path, list(ids), matrix, tree)
     return path
 
@@ -81,7 +81,7 @@ def test_splits_of_other_documents_are_refused(paths, ids):
 
 def test_a_table_without_label_tree_is_refused(paths):
     write_parquet(paths[0], pl.DataFrame({"document_id": ["1"]}))
-    with pytest.raises(UserError, match=r"is not a corpus: .*label.tree"):
+    with pytest.raises(UserError, match=r"is not a corpus: its metadata lacks the key 'label_tree'"):
         Documents.read(*paths)
 
 
@@ -89,7 +89,7 @@ def test_scores_are_given_in_the_order_of_the_split(paths, tmp_path):
     documents = Documents.read(*paths)
     for ids in (["1", "4"], ["4", "1"]):
         scores = documents.scores_of("val", scores_file(tmp_path, ids))
-        assert scores[:, 0].tolist() == [1, 4]
+        assert (16 * scores[:, 0]).tolist() == [1, 4]
         assert scores.shape == (2, 5) and scores.dtype == np.float32
 
 

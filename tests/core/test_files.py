@@ -1,16 +1,24 @@
 """Files between rules: whole or absent, the same bytes for the same content."""
 
+import errno
 import json
 import os
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from ipcascade.core import files
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import SCHEMA_VERSION
+from ipcascade.core.files import SCHEMA_VERSION, Kind
+from ipcascade.core.tensors import save_tensors
 
 # SHA-256 of "abc", from FIPS 180-2
 OF_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -32,6 +40,97 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         temporary.write_bytes(b"x")
         Path("/dev/full").write_bytes(b"x")
     assert not list(tmp_path.iterdir())
+
+
+MEGABYTE = 1 << 20
+
+
+@contextmanager
+def no_file_above_a_megabyte() -> Iterator[None]:
+    """As on a disk that fills up: writes fail in the middle, of whichever library."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MEGABYTE, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def into_a_folder(write):
+    def written(path):
+        with files.folder_written_whole(path) as part:
+            write(part)
+
+    return written
+
+
+NOISE = np.random.default_rng(0).random(MEGABYTE // 4)  # two megabytes that no compression makes smaller
+
+
+@pytest.mark.parametrize(
+    ("write", "inside"),
+    [
+        (lambda path: files.write_json(path, {"text": "x" * 2 * MEGABYTE}), ""),
+        (lambda path: files.write_parquet(path, pl.DataFrame({"x": NOISE})), ""),
+        (lambda path: save_tensors(path, {"x": torch.from_numpy(NOISE)}), ""),
+        (into_a_folder(lambda part: (part / "x.bin").write_bytes(NOISE.tobytes())), ""),
+        (into_a_folder(lambda part: files.write_json(part / "x.json", {"text": "x" * 2 * MEGABYTE})), "/x.json"),
+    ],
+    ids=["json", "parquet", "safetensors", "bytes in a folder", "json in a folder"],
+)
+def test_a_write_that_fails_in_the_middle_names_its_own_file(tmp_path, write, inside):
+    with no_file_above_a_megabyte(), pytest.raises(UserError) as caught:
+        write(tmp_path / "results")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/results{inside} could not be written: ") and "File too large" in message
+    assert "\n" not in message and not list(tmp_path.iterdir())
+
+
+def test_a_copy_that_finds_the_disk_full_names_the_copy(tmp_path):
+    """Python's error names the source first."""
+    (tmp_path / "source").write_bytes(NOISE.tobytes())
+    sentence = r"model/copy could not be written: File too large"
+    with (
+        no_file_above_a_megabyte(),
+        pytest.raises(UserError, match=sentence),
+        files.folder_written_whole(tmp_path / "model") as part,
+    ):
+        shutil.copyfile(tmp_path / "source", part / "copy")
+    assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+def test_an_error_of_another_file_is_not_taken_for_one_of_its_own(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent"), files.written_whole(tmp_path / "out") as temporary:
+        temporary.write_text((tmp_path / "absent").read_text())
+    with pytest.raises(PermissionError), files.folder_written_whole(tmp_path / "model"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere/weights")
+    sentence = r"out could not be made: Input/output error"
+    with pytest.raises(UserError, match=sentence), files.written_whole(tmp_path / "out"):
+        raise OSError(errno.EIO, "Input/output error")  # of a read or a write: it does not say
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "words"),
+    [
+        (["x", None], Kind.TEXT, "has None in row 2, which is none of texts"),
+        ([1, 2], Kind.TEXT, "holds Int64, not texts"),
+        ([["x"], ["x", None]], Kind.LISTS, "has ['x', None] in row 2"),
+        ([["x"], None], Kind.LISTS, "has None in row 2"),
+        ([1.0, 2.0], Kind.INTEGER, "holds Float64, not whole numbers"),
+        ([float("inf"), 1.0], Kind.NUMBER, "has inf in row 1"),
+        ([1, 0], Kind.FLAG, "holds Int64, not true or false"),
+    ],
+)
+def test_columns_are_of_their_kind(tmp_path, column, kind, words):
+    path = tmp_path / "table"
+    files.write_parquet(path, pl.DataFrame({"a": column}))
+    with pytest.raises(UserError) as caught:
+        files.read_parquet(path, {"a": kind})
+    assert f"{path}: the column 'a' {words}" in str(caught.value) and "\n" not in str(caught.value)
+    good = {Kind.TEXT: ["x"], Kind.LISTS: [["x"], []], Kind.INTEGER: [1], Kind.NUMBER: [0.5], Kind.FLAG: [True]}[kind]
+    files.write_parquet(path, pl.DataFrame({"a": good}))
+    assert files.read_parquet(path, {"a": kind})["a"].to_list() == good
 
 
 def test_a_file_that_only_its_owner_may_read_gets_the_usual_permissions(tmp_path):

@@ -57,7 +57,8 @@ def hub(content, tmp_path, monkeypatch):
 
 
 def arguments(results: Path, name: str = NAME, revision: str | None = COMMIT, **options: str) -> list[str]:
-    config = config_file(results.parent, encoder={"name": name, "revision": revision, **options})
+    encoder = {"name": name, "revision": revision, **options}
+    config = config_file(results.parent, encoder=encoder, tokens={"max_length": 32})
     log = results.parent / "log"
     return ["encoder", "--folder", str(results / "encoder"), "--config", str(config), "--log", str(log)]
 

@@ -180,7 +180,7 @@ def test_a_cache_made_with_another_tokenizer_is_refused(files, tmp_path):
 def test_a_cache_cut_at_another_length_is_another_tokenizers(files, tmp_path):
     copy = shutil.copytree(files.tokens, tmp_path / "tokens")
     facts = read_json(copy / "tokens.json")
-    write_json(copy / "tokens.json", {**facts, "max_length": MAX_LENGTH - 1})
+    write_json(copy / "tokens.json", {**facts, "max_length": MAX_LENGTH + 1})
     with pytest.raises(UserError, match="another tokenizer"):
         TokenCache.open(copy, tokenizer_folder=files.encoder)
 

@@ -140,4 +140,4 @@ def test_a_file_without_thresholds_is_refused(tmp_path: Path, capsys) -> None:
     assert read_json(tmp_path / "val.json")["confidence_intervals"] == {}
     (tmp_path / "val.json").replace(tmp_path / "thresholds.json")
     assert scored.measure("test") == 1
-    assert "thresholds.json has no fitted thresholds: it lacks 'facts'" in capsys.readouterr().err
+    assert "thresholds.json lacks the key 'method'" in capsys.readouterr().err

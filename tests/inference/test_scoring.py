@@ -56,6 +56,15 @@ def test_scores_do_not_depend_on_what_is_scored_together(model, cache):
     np.testing.assert_allclose(probabilities(model, cache, documents, "padded", 300, "fp32"), expected, atol=2e-6)
 
 
+def test_probabilities_that_are_no_numbers_are_one_sentence(model, cache):
+    """As where activations overflow in fp16, for some documents."""
+    model.encoder.embeddings.word_embeddings.weight.data[cache.ids[cache.offsets[3]]] = torch.nan
+    with pytest.raises(
+        UserError, match=r"probabilities that are not numbers, for [\d,]+ of 20 documents, in fp32; set sc"
+    ):
+        score(model, cache, np.arange(20), ScoringOptions(precision="fp32"), CPU, lambda count: None)
+
+
 def test_progress_counts_every_document_and_the_mode_is_kept(model, cache):
     counted = []
     model.train()

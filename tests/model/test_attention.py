@@ -297,4 +297,4 @@ def test_the_exported_config_names_no_attention(encoder_folder, model, tree, tmp
     export_model(model, model.state_dict(), encoder_folder, tree, text, "card", tmp_path / "model")
     assert "attn" not in (tmp_path / "model/config.json").read_text()
     AutoModel.from_pretrained(tmp_path / "model").save_pretrained(tmp_path / "again")
-    assert "ipcascade" not in (tmp_path / "again/config.json").read_text()
+    assert "ipcascade_packed" not in (tmp_path / "again/config.json").read_text()

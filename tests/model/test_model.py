@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.model.export import export_model, load_encoder, load_model
+from ipcascade.model.export import NO_PIPELINE, export_model, load_encoder, load_model
 from ipcascade.training.initialisation import new_classifier, prior_bias
 from ipcascade.training.loss import inverse_frequency_weights
 from ipcascade.training.optimizer import learning_rate_factor, parameter_groups
@@ -46,6 +46,19 @@ def test_an_exported_folder_is_a_plain_transformers_encoder(model, encoder_folde
     assert {path.name for path in (tmp_path / "model").iterdir()} >= {
         "model.safetensors", "config.json", "tokenizer.json", "labels.json", "README.md",
     }  # fmt: skip
+
+
+def test_a_pipeline_of_transformers_says_that_it_gives_no_result(model, encoder_folder, tree, tmp_path):
+    """It has no class for our heads, so it puts one with random weights on the encoder."""
+    from transformers import pipeline
+
+    export_model(model, model.state_dict(), encoder_folder, tree, TEXT, "# card", tmp_path / "model")
+    for top_k in (None, 1):
+        answers = pipeline("text-classification", model=str(tmp_path / "model"), top_k=top_k)("an acid")
+        while isinstance(answers, list):
+            (answers,) = answers
+        assert answers["label"] == NO_PIPELINE
+    assert "no result" in NO_PIPELINE and "ipcascade predict" in NO_PIPELINE
 
 
 def test_padding_changes_no_logits(model):
@@ -129,5 +142,5 @@ def test_a_folder_that_is_not_a_model_is_one_sentence(encoder_folder, model, tre
     export_model(model, model.state_dict(), encoder_folder, tree, TEXT, "# card", tmp_path / "model")
     config = json.loads((tmp_path / "model/config.json").read_text())
     (tmp_path / "model/config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
-    with pytest.raises(UserError, match=r"does not fit its config.json"):
+    with pytest.raises(UserError, match=r"lacks the tensor 'bert.encoder.layer.2.*it does not fit config.json"):
         load_model(tmp_path / "model", "packed")

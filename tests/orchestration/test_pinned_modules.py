@@ -31,7 +31,7 @@ MODULES = {
     """,
     "score": """
         commands._documents commands.score
-        core.documents core.label_tree core.names
+        core.documents core.label_tree core.names core.tensors
         encoder.positions encoder.tokenizer encoder.tokens
         inference.forward inference.scoring
         model.attention model.batching model.compatibility model.export model.network model.quantisation

@@ -96,6 +96,11 @@ def test_a_card_holds_no_path_and_is_the_same_when_made_again():
     assert not [word for word in card().split() if word.startswith(("/", "~", "./"))]
 
 
+def test_the_card_offers_no_pipeline_and_says_why():
+    assert ModelCard(card()).data.pipeline_tag is None
+    assert "pipelines of transformers have no class with one head per level" in card()
+
+
 def test_a_level_without_a_loss_weight_is_refused():
     options = TrainingOptions(loss_weights={"section": 1.0})
     with pytest.raises(UserError, match="no value for the level 'class'"):

@@ -5,6 +5,7 @@ A command's module is imported only when it is called, after the thread count is
 
 import argparse
 import ast
+import errno
 import importlib
 import logging
 import os
@@ -125,6 +126,7 @@ def _sentences(command: str) -> Iterator[None]:
     """
     try:
         yield
+        sys.stdout.flush()  # Python would do so after the command, with a traceback where the disk is full
     except UserError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(SECONDS_BEFORE_OTHER_RANKS_REPORT)
@@ -133,7 +135,7 @@ def _sentences(command: str) -> Iterator[None]:
         log.error("ipcascade %s: %s", command, error)
         raise _Reported(1) from None
     except BrokenPipeError:  # the reader of the output has closed it: `ipcascade summary | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise _Reported(1) from None
     except KeyboardInterrupt:
         raise _Reported(130) from None
@@ -142,8 +144,17 @@ def _sentences(command: str) -> Iterator[None]:
         if not isinstance(error, OSError) or error.strerror is None:
             raise
         # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
-        log.error("ipcascade %s: %s: %s", command, error.filename or "a file", error.strerror)
+        named = error.filename or "reading or writing failed"
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            _drop_output()  # of a write to any file it would be said which (core/files.py)
+            named = "the standard output could not be written"
+        log.error("ipcascade %s: %s: %s", command, named, error.strerror)
         raise _Reported(1) from None
+
+
+def _drop_output() -> None:
+    """Let what is still to be printed go nowhere, so that the end of the process does not fail for it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _causes(error: BaseException) -> list[BaseException]:

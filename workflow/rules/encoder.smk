@@ -25,7 +25,7 @@ rule encoder:
     params:
         config=RUN_CONFIG,
         folder=output_folder,
-        options=options("encoder"),
+        options=options("encoder", "tokens.max_length"),
         code=code("encoder"),
     shell:
         "python -m ipcascade encoder --config {params.config} --threads {threads} --log {log}"

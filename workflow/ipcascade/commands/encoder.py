@@ -8,6 +8,7 @@ from ipcascade.config import Config, section_options
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import folder_written_whole, write_json
 from ipcascade.core.names import ENCODER_FACTS
+from ipcascade.core.options import Batching
 from ipcascade.core.provenance import write_provenance
 from ipcascade.encoder.hub import NotFetchedError
 from ipcascade.encoder.prepare import find_encoder, prepare_encoder
@@ -21,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Write the encoder folder, whole or not at all; nothing is written before the encoder is found and checked."""
+    """Write the encoder folder, whole or not at all; the encoder is checked, and tried with the options that it is for.
+
+    How documents are batched can only stop this command; train and score check it again.
+    """
     try:
         source = find_encoder(config.encoder)
     except NotFetchedError as error:
@@ -29,7 +33,17 @@ def run(args: argparse.Namespace, config: Config) -> None:
             f"{error}; run `snakemake --profile PROFILE --configfile YOURS -- {args.folder / ENCODER_FACTS}` on a node "
             "with internet, or give a local folder in encoder.name"
         ) from error
+    # Not before: it imports huggingface_hub, which reads its settings then (encoder/hub.py sets them).
+    from ipcascade.model.suitability import check_encoder
+
     with folder_written_whole(args.folder) as part:
-        write_json(part / ENCODER_FACTS, prepare_encoder(source, part))
-        write_provenance(part, section_options(config, "encoder"), {})
+        facts = prepare_encoder(source, part)
+        check_encoder(part, config.encoder.name, config.tokens.max_length, _batching(config))
+        write_json(part / ENCODER_FACTS, facts)
+        write_provenance(part, section_options(config, "encoder", "tokens.max_length"), {})
     log.info("encoder %s, weights sha256 %s", source.name, source.sha256)
+
+
+def _batching(config: Config) -> Batching:
+    """The batching to try: packed where anything is."""
+    return "packed" if "packed" in (config.training.batching, config.scoring.batching) else "padded"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ipcascade.config import Config, section_options
 from ipcascade.core.documents import read_tree
-from ipcascade.core.files import read_parquet
+from ipcascade.core.files import Kind, read_parquet
 from ipcascade.core.provenance import write_provenance
 from ipcascade.reporting import corpus_statistics
 from ipcascade.reporting.style import save
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Draw the figure from the corpus."""
     levels = read_tree(args.corpus).levels
-    corpus = read_parquet(args.corpus, [*levels, "words"])
+    corpus = read_parquet(args.corpus, {**dict.fromkeys(levels, Kind.LISTS), "words": Kind.INTEGER})
     counts = {level: dict(corpus[level].explode().drop_nulls().value_counts().iter_rows()) for level in levels}
     save(corpus_statistics.draw(counts, corpus["words"].to_numpy(), config.figures), args.stem, config.figures)
     write_provenance(args.stem, section_options(config, "figures"), {"corpus": args.corpus})

@@ -4,10 +4,14 @@ import argparse
 from pathlib import Path
 
 from ipcascade.config import Config, section_options
-from ipcascade.core.files import read_parquet
+from ipcascade.core.files import Kind, check_columns, read_parquet
 from ipcascade.core.provenance import write_provenance
 from ipcascade.reporting import training_curves
 from ipcascade.reporting.style import save
+
+# Columns of the history that are drawn: by name, and by the ends of their names.
+KINDS = {"epoch": Kind.INTEGER, "selected": Kind.FLAG, "train_loss": Kind.NUMBER, "val_loss": Kind.NUMBER}
+CURVES = (".f1_micro", ".h_f1", ".h_f1_ceiling")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Draw the figure from the training history."""
-    save(training_curves.draw(read_parquet(args.history), config.figures), args.stem, config.figures)
+    history = read_parquet(args.history)
+    curves = [name for name in history.columns if name.endswith(CURVES)]
+    check_columns(args.history, history, {**KINDS, **dict.fromkeys(curves, Kind.NUMBER)})
+    save(training_curves.draw(history, config.figures), args.stem, config.figures)
     write_provenance(args.stem, section_options(config, "figures"), {"history": args.history})

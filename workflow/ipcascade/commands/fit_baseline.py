@@ -6,7 +6,7 @@ from pathlib import Path
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config, section_options
 from ipcascade.core.documents import write_scores
-from ipcascade.core.files import read_parquet
+from ipcascade.core.files import Kind, read_parquet
 from ipcascade.core.names import SPLITS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.evaluation.baseline import SCORED, fit_and_score
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Fit on the split `train` and write one file of scores per scored split."""
     documents = read_documents(args)
-    texts = read_parquet(args.corpus, ["text"])["text"].to_list()
+    texts = read_parquet(args.corpus, {"text": Kind.TEXT})["text"].to_list()
     positions = {split: documents.positions(split) for split in SPLITS}
     scores = fit_and_score(
         {split: [texts[position] for position in of_split] for split, of_split in positions.items()},

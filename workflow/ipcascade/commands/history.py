@@ -7,7 +7,7 @@ import polars as pl
 
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config, section_options
-from ipcascade.core.files import read_parquet, write_parquet
+from ipcascade.core.files import Kind, check_columns, read_parquet, write_parquet
 from ipcascade.core.options import by_level
 from ipcascade.core.progress import Progress
 from ipcascade.core.provenance import write_provenance
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     tree, positions = documents.tree, documents.positions("val")
     ids, truth = [documents.ids[position] for position in positions], documents.truth[positions]
     epochs = read_parquet(args.epochs)
+    check_columns(args.epochs, epochs, {"epoch": Kind.INTEGER, "selected": Kind.FLAG})
     numbers = epochs["epoch"].to_list()
     table = read_parquet(args.validation_scores)
     fixed = by_level(config.history.fixed, tree.levels)

@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 from ipcascade.config import Config, section_options
-from ipcascade.core.documents import read_tree
-from ipcascade.core.files import read_parquet, write_json, write_parquet
+from ipcascade.core.documents import read_corpus, read_tree
+from ipcascade.core.files import Kind, write_json, write_parquet
 from ipcascade.core.names import SPLITS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.splits.audit import audit
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Split the corpus and write the table of documents and splits, and its audit."""
     tree = read_tree(args.corpus)
-    corpus = read_parquet(args.corpus, ["document_id", "group_id", "text", *tree.levels])
+    corpus = read_corpus(args.corpus, tree, {"group_id": Kind.TEXT, "text": Kind.TEXT})
     splits = split(corpus, tree, config.splits, config.seed)
     write_json(args.audit, audit(corpus, splits["split"], tree, config.splits))
     write_parquet(args.splits, splits)

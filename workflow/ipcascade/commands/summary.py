@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ipcascade.config import Config
-from ipcascade.core.files import read_json
+from ipcascade.core.metrics_file import read_metrics
 
 COLUMNS = {"F1 micro": "f1_micro", "F1 macro": "f1_macro", "precision": "precision_micro", "recall": "recall_micro"}
 """Headings and the measures of a level below them."""
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Print the measures on test, one line per level, and the paths of the results that are there."""
-    metrics = read_json(args.results / "metrics" / "test.json")
+    metrics = read_metrics(args.results / "metrics" / "test.json")
     print("\n".join([*_measures(metrics), "", *_places(args.results), ""]))
 
 

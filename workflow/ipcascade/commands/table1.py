@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from ipcascade.config import Config
-from ipcascade.core.documents import read_tree
-from ipcascade.core.files import read_parquet
+from ipcascade.core.documents import read_corpus, read_splits, read_tree
 from ipcascade.core.provenance import write_provenance
 from ipcascade.reporting.tables import table1, write_table
 
@@ -19,11 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the table from the corpus and its splits."""
-    levels = read_tree(args.corpus).levels
-    table = table1(
-        read_parquet(args.splits, ["document_id", "split"]),
-        read_parquet(args.corpus, ["document_id", *levels]),
-        levels,
-    )
+    tree = read_tree(args.corpus)
+    table = table1(read_splits(args.splits), read_corpus(args.corpus, tree, {}), tree.levels)
     write_table(table, args.stem, "Labels present and average labels per patent, by level and split.")
     write_provenance(args.stem, {}, {"corpus": args.corpus, "splits": args.splits})

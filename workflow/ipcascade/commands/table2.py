@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ipcascade.config import Config
-from ipcascade.core.files import read_json
+from ipcascade.core.metrics_file import read_metrics
 from ipcascade.core.provenance import write_provenance
 from ipcascade.reporting.tables import table2, write_table
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the table from the measures."""
-    metrics = read_json(args.metrics)
+    metrics = read_metrics(args.metrics)
     caption = f"Performance on the {metrics['split']} split ({metrics['documents']:,} documents)"
     if metrics["confidence_intervals"]:
         caption += f" with {100 * metrics['confidence']:.3g}% bootstrap confidence intervals"

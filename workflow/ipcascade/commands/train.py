@@ -30,6 +30,7 @@ from ipcascade.core.files import (
 )
 from ipcascade.core.names import ENCODER_FACTS, MODEL_CONFIG, TOKEN_FACTS, WEIGHTS
 from ipcascade.core.provenance import write_provenance
+from ipcascade.core.schemas import EncoderFacts
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.model.export import export_model
 from ipcascade.runtime.device import choose_device
@@ -149,8 +150,8 @@ def _write(
     text = {"content": read_text_content(args.corpus), "max_length": training.model.max_length}
     selection = selected_by(config.training, documents.tree.levels), trained.best_value
     card = model_card(
-        read_json(args.encoder / ENCODER_FACTS), config.training, config.seed, documents.tree.levels, epochs, selection,
-        len(training.data.train), training.precision, text,
+        read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, config.seed, documents.tree.levels,
+        epochs, selection, len(training.data.train), training.precision, text,
     )  # fmt: skip
     export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model)
     inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS}
@@ -168,7 +169,7 @@ def _write_validation_scores(path: Path, documents: Documents, checkpoints: Path
 
     def tables() -> Iterator[pa.Table]:
         for epoch in range(1, epochs + 1):
-            scores = checkpoint.load_validation(checkpoints, epoch)
+            scores = checkpoint.load_validation(checkpoints, epoch, (len(ids), len(documents.tree.labels)))
             columns = [np.full(len(ids), epoch, dtype=np.int32), ids, *np.ascontiguousarray(scores.T)]
             yield pa.table(
                 [pa.array(column, type=kind) for column, kind in zip(columns, types, strict=True)], schema=schema

@@ -1,5 +1,6 @@
 """Documents as every rule after the splits sees them: ids, groups, labels and split in corpus order; their scores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import numpy as np
 import polars as pl
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import read_facts, read_parquet, write_parquet
+from ipcascade.core.files import MAKE_AGAIN, Kind, check_columns, check_content, read_facts, read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.names import SPLITS
+from ipcascade.core.schemas import CorpusFacts
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Documents:
         Raises UserError where they are not of the same documents.
         """
         tree = read_tree(corpus)
-        table = read_parquet(corpus, ["document_id", "group_id", *tree.levels])
-        parts = read_parquet(splits, ["document_id", "split"])
+        table = read_corpus(corpus, tree, {"group_id": Kind.TEXT})
+        parts = read_splits(splits)
         joined = table.join(parts, on="document_id", how="left", maintain_order="left")
         if len(parts) != len(table) or joined["split"].null_count():
             raise UserError(f"{splits} was made from other documents than {corpus}; delete it and make it again")
@@ -73,19 +76,62 @@ class Documents:
 
 def read_tree(corpus: Path) -> LabelTree:
     """The label tree that a corpus was made with. Raises UserError where the file is not a corpus."""
-    return LabelTree.from_json(_corpus_fact(corpus, "label_tree"))
+    return LabelTree.from_json(_corpus_facts(corpus)["label_tree"], f"the label tree in {corpus}")
 
 
 def read_text_content(corpus: Path) -> str:
     """What the texts of a corpus are made of: `abstract`, `title_and_abstract`. Raises UserError as `read_tree`."""
-    return _corpus_fact(corpus, "text")
+    return _corpus_facts(corpus)["text"]
 
 
-def _corpus_fact(corpus: Path, name: str) -> Any:
+def _corpus_facts(corpus: Path) -> dict[str, Any]:
     facts = read_facts(corpus)
-    if name not in facts:
-        raise UserError(f"{corpus} is not a corpus: its metadata lack {name!r}; make it again")
-    return facts[name]
+    check_content(CorpusFacts, facts, f"{corpus} is not a corpus: its metadata")
+    return facts
+
+
+def read_corpus(corpus: Path, tree: LabelTree, others: Mapping[str, Kind]) -> pl.DataFrame:
+    """A corpus's document ids and labels, and other columns of the kinds given.
+
+    Raises UserError where a column is missing or not of its kind, for a document that is there twice, and for a label
+    that is not in the tree.
+    """
+    table = read_parquet(corpus, {"document_id": Kind.TEXT, **others, **dict.fromkeys(tree.levels, Kind.LISTS)})
+    _check_once(corpus, table)
+    for level in tree.levels:
+        labels = table.select("document_id", pl.col(level).alias("label")).explode("label").drop_nulls()
+        strange = labels.filter(~pl.col("label").is_in(tree.codes(level)))
+        if len(strange):
+            document_id, label = strange.row(0)
+            raise UserError(
+                f"{corpus}: the document {document_id!r} has the {level} {label!r}, which is not in its label tree; "
+                f"{MAKE_AGAIN}"
+            )
+    return table
+
+
+def read_splits(splits: Path) -> pl.DataFrame:
+    """The columns document_id and split of a splits.parquet.
+
+    Raises UserError where one is missing or not text, for another name of a split, and for a document that is there
+    twice.
+    """
+    table = read_parquet(splits, {"document_id": Kind.TEXT, "split": Kind.TEXT})
+    strange = table.filter(~pl.col("split").is_in(SPLITS))
+    if len(strange):
+        document_id, name = strange.row(0)
+        raise UserError(
+            f"{splits}: the document {document_id!r} is in the split {name!r}, which is none of {', '.join(SPLITS)}; "
+            f"{MAKE_AGAIN}"
+        )
+    _check_once(splits, table)
+    return table
+
+
+def _check_once(path: Path, table: pl.DataFrame) -> None:
+    twice = table.filter(pl.col("document_id").is_duplicated())["document_id"]
+    if len(twice):
+        raise UserError(f"{path} has the document {twice[0]!r} more than once; {MAKE_AGAIN}")
 
 
 def truth_of(corpus: pl.DataFrame, tree: LabelTree) -> np.ndarray:
@@ -102,12 +148,21 @@ def write_scores(path: Path, ids: list[str], probabilities: np.ndarray, tree: La
 def read_scores(path: Path, tree: LabelTree) -> tuple[list[str], np.ndarray]:
     """Document ids and probabilities, float32 [documents, labels].
 
-    Raises UserError where the labels are not those of the tree, in its order.
+    Raises UserError where the labels are not those of the tree, in its order, and for what is no probability.
     """
     table = read_parquet(path)
     if tuple(table.columns) != ("document_id", *tree.labels):
         strange = sorted(set(table.columns[1:]) ^ set(tree.labels))
         which = f"{strange[0]!r} is in only one of them" if strange else "their order differs"
         raise UserError(f"{path} has other labels than the corpus's label tree ({which}); score the documents again")
+    check_columns(path, table, {"document_id": Kind.TEXT, **dict.fromkeys(tree.labels, Kind.NUMBER)})
     scores = table.select(tree.labels).to_numpy(order="c").astype(np.float32, copy=False)
-    return table["document_id"].to_list(), scores
+    ids = table["document_id"].to_list()
+    valid = (scores >= 0) & (scores <= 1)
+    if not valid.all():
+        row, label = (int(position) for position in np.argwhere(~valid)[0])
+        raise UserError(
+            f"{path}: the document {ids[row]!r} has {scores[row, label]} for the label {tree.labels[label]!r}, which "
+            f"is no probability from 0 to 1; score the documents again"
+        )
+    return ids, scores

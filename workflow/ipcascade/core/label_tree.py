@@ -163,8 +163,8 @@ class LabelTree:
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "LabelTree":
-        """The inverse of `to_json`.
+    def from_json(cls, content: Mapping[str, Any], place: str = "the label tree") -> "LabelTree":
+        """The inverse of `to_json`. place: what messages call it.
 
         Raises UserError where the content is not a tree.
         """
@@ -175,10 +175,12 @@ class LabelTree:
             ]
             levels = tuple(content["levels"])
         except (KeyError, TypeError) as error:
-            raise UserError(f"the label tree is not complete ({error!r})") from None
-        tree = _tree_of(rows, "the label tree, label ")
+            raise UserError(f"{place} is not complete ({error!r})") from None
+        if not rows:
+            raise UserError(f"{place} has no labels")
+        tree = _tree_of(rows, f"{place}, label ")
         if tree.levels != levels:
-            raise UserError(f"the label tree has the levels {', '.join(tree.levels)}, not {', '.join(levels)}")
+            raise UserError(f"{place} has the levels {', '.join(tree.levels)}, not {', '.join(levels)}")
         return tree
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any
 
 from ipcascade import __version__
 from ipcascade.core.files import file_checksum, read_json, write_json
+from ipcascade.core.schemas import Provenance
 
 
 def write_provenance(
@@ -29,7 +30,7 @@ def write_provenance(
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """The provenance of a file or folder. Raises UserError where there is none."""
-    return read_json(provenance_file(path))
+    return read_json(provenance_file(path), Provenance)
 
 
 def provenance_file(path: Path) -> Path:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-POSITIONS_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "camembert"})
+POSITIONS_AFTER_PADDING = frozenset(
+    "camembert data2vec-text esm ibert lilt longformer luke mpnet roberta roberta-prelayernorm xlm-roberta"
+    " xlm-roberta-xl xmod".split()
+)
 """Model types that count positions from the padding token's id on, and so have fewer than their config says."""
 
 

@@ -4,6 +4,7 @@ Apart from its readers, so that a change here makes the cache again and retrains
 """
 
 import hashlib
+import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,7 +52,10 @@ def write_cache(
             ids_file.write(content)
             progress.advance(len(encoded.lengths))
     offsets = offsets_of(lengths)
-    np.save(folder / TOKEN_OFFSETS, offsets, allow_pickle=False)
+    # Not straight to the file: of a full disk NumPy says only how much was written.
+    stored = io.BytesIO()
+    np.save(stored, offsets, allow_pickle=False)
+    (folder / TOKEN_OFFSETS).write_bytes(stored.getvalue())
     documents = len(offsets) - 1
     facts = {
         "tokenizer_key": tokenizer_key(tokenizer, max_length),

@@ -24,28 +24,48 @@ BATCHES_IN_PARALLEL = 2
 """Batches being encoded at a time: while one of them needs Python's lock, the cores are busy with another."""
 
 
+class NoTokenizer(Exception):
+    """A folder holds no tokenizer that can be used: why, as part of a sentence."""
+
+
 def load_tokenizer(folder: Path, max_length: int) -> Any:
     """The fast tokenizer in an encoder's folder, set to cut at `max_length` and not to pad.
 
-    Raises UserError where there is none, or where the encoder has fewer positions than `max_length`.
+    Raises UserError where there is none, where the encoder has fewer positions than `max_length`, and where a text can
+    have no token.
     """
+    try:
+        return read_tokenizer(folder, max_length)
+    except NoTokenizer as reason:
+        raise UserError(f"{folder} has {reason}; delete the folder and make it again") from reason
+
+
+def read_tokenizer(folder: Path, max_length: int) -> Any:
+    """`load_tokenizer`, raising NoTokenizer for a folder without one, and UserError for what an option can change."""
     from transformers import AutoConfig, AutoTokenizer
 
     # Without these transformers looks for the folder's name on the hub, or makes a tokenizer that knows no word.
     for name in (MODEL_CONFIG, TOKENIZER):
         if not (folder / name).is_file():
-            raise UserError(f"{folder} has no {name}; delete the folder and make it again")
+            raise NoTokenizer(f"no {name}")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        first = first_position(config)
     except Exception as error:  # transformers raises many kinds for a broken file; all mean the same to a user
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"{folder} has no usable tokenizer ({reason}); delete the folder and make it again") from error
+        raise NoTokenizer(f"no usable tokenizer ({reason})") from error
     if not tokenizer.is_fast:
-        raise UserError(f"{folder} has only a slow tokenizer; the token cache needs one with a {TOKENIZER}")
+        raise NoTokenizer(f"only a slow tokenizer, where one with a {TOKENIZER} is needed")
     positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and max_length > (usable := positions - first_position(config)):
+    # XLNet's -1 says that there is no limit.
+    if positions is not None and positions >= 0 and max_length > (usable := positions - first):
         raise UserError(f"tokens.max_length is {max_length}, but the encoder has only {usable} positions")
+    if not tokenizer.backend_tokenizer.encode("").ids:
+        raise UserError(
+            "the encoder's tokenizer puts no token of its own, such as [CLS], around a text, which then may have none "
+            "at all; choose an encoder whose tokenizer does"
+        )
     backend = tokenizer.backend_tokenizer
     backend.enable_truncation(max_length)
     backend.no_padding()

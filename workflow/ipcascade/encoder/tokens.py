@@ -16,6 +16,7 @@ import numpy as np
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum, read_json
 from ipcascade.core.names import TOKEN_FACTS, TOKEN_IDS, TOKEN_OFFSETS
+from ipcascade.core.schemas import TokenFacts
 from ipcascade.encoder.tokenizer import encode, load_tokenizer, tokenizer_key
 
 TEXTS_PER_BATCH = 1024
@@ -49,12 +50,15 @@ class TokenCache:
         `document_ids`, where the cache was made from other documents; with `tokenizer_folder` (the encoder in training,
         the exported model in scoring), where it was made with another tokenizer.
         """
-        facts = read_json(folder / TOKEN_FACTS)
+        facts = read_json(folder / TOKEN_FACTS, TokenFacts)
         try:
-            offsets = np.load(folder / TOKEN_OFFSETS, mmap_mode="r", allow_pickle=False)
+            # Reads .npy files alone; np.load would also take an archive, or a pickle were it allowed.
+            offsets = np.lib.format.open_memmap(folder / TOKEN_OFFSETS, mode="r")
             ids = np.memmap(folder / TOKEN_IDS, dtype=facts["dtype"], mode="r")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder} is not a readable token cache: {error}") from None
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{folder} is not a readable token cache: {error}; delete the folder and make it again"
+            ) from None
         cache = cls(ids, offsets, facts)
         cache._check_content(folder)
         if document_ids is not None and documents_key(document_ids) != facts["documents_key"]:
@@ -64,11 +68,18 @@ class TokenCache:
         return cache
 
     def _check_content(self, folder: Path) -> None:
-        tokens, documents = self.facts["tokens"], self.facts["documents"]
-        if len(self.ids) != tokens or len(self.offsets) != documents + 1:
+        tokens, documents, max_length = (self.facts[name] for name in ("tokens", "documents", "max_length"))
+        if len(self.ids) != tokens:
             raise UserError(
                 f"{folder} is a broken token cache: {TOKEN_IDS} holds {len(self.ids)} tokens, not {tokens}; delete it "
                 "and make it again"
+            )
+        offsets = self.offsets
+        is_whole = offsets.dtype == np.int64 and offsets.shape == (documents + 1,) and offsets[0] == 0
+        if not is_whole or offsets[-1] != tokens or not ((self.lengths > 0) & (self.lengths <= max_length)).all():
+            raise UserError(
+                f"{folder} is a broken token cache: {TOKEN_OFFSETS} does not say where {documents} documents of 1 to "
+                f"{max_length} tokens begin in {TOKEN_IDS}; delete it and make it again"
             )
         if file_checksum(folder / TOKEN_IDS) != self.facts["ids_sha256"]:
             raise UserError(

@@ -7,13 +7,15 @@ results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import Kind, check_columns
 from ipcascade.core.label_tree import LabelTree
-from ipcascade.evaluation.counts import best_f1_of_levels
+from ipcascade.evaluation.counts import best_f1_of_levels, check_probabilities
 from ipcascade.evaluation.mask import predict_masked, thresholds_of_levels
 from ipcascade.evaluation.metrics import flatten, label_set_measures, probability_measures
 from ipcascade.evaluation.reference_h_f1 import best_on_grid, first_levels, has_reference_h_f1
@@ -58,6 +60,8 @@ def scores_by_epoch(
     """
     if tuple(table.columns) != ("epoch", "document_id", *tree.labels):
         raise UserError(f"{name} has other labels than the corpus's label tree; train again")
+    kinds = {"epoch": Kind.INTEGER, "document_id": Kind.TEXT, **dict.fromkeys(tree.labels, Kind.NUMBER)}
+    check_columns(Path(name), table, kinds)
     found = table["epoch"].unique().sort().to_list()
     if found != list(epochs):
         raise UserError(f"{name} has the epochs {found}, not {list(epochs)}; it is of another training")
@@ -68,4 +72,9 @@ def scores_by_epoch(
                 f"{name}, epoch {epoch}: the documents are not those of the split 'val', in the order of the corpus; "
                 "train again"
             )
-        yield rows.select(tree.labels).to_numpy(order="c").astype(np.float32, copy=False)
+        scores = rows.select(tree.labels).to_numpy(order="c").astype(np.float32, copy=False)
+        try:
+            check_probabilities(scores, tree.labels)
+        except UserError as error:
+            raise UserError(f"{name}, epoch {epoch}: {error}; train again") from None
+        yield scores

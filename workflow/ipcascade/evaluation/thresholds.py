@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import read_json
+from ipcascade.core.files import check_content, read_json
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.schemas import FittedThresholds
 from ipcascade.evaluation.options import DecodingOptions
 
 
@@ -56,9 +57,11 @@ class Thresholds:
 def read_thresholds(path: Path, tree: LabelTree) -> tuple[Thresholds, DecodingOptions]:
     """A thresholds.json: the thresholds, and the decoding that they were fitted for and are to be applied with.
 
-    Raises UserError where the file is something else, or of another label tree.
+    Raises UserError where the file is something else, damaged, or of another label tree.
     """
-    content = read_json(path)
-    if missing := {"method", "thresholds", "facts", "levels", "decoding"} - content.keys():
-        raise UserError(f"{path} has no fitted thresholds: it lacks {min(missing)!r}")
-    return Thresholds.from_json(content, tree), DecodingOptions.model_validate(content["decoding"])
+    content = read_json(path, FittedThresholds)
+    check_content(DecodingOptions, content["decoding"], str(path), "decoding")
+    try:
+        return Thresholds.from_json(content, tree), DecodingOptions.model_validate(content["decoding"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

@@ -27,8 +27,8 @@ def score(
 ) -> np.ndarray:
     """`probabilities` with a model as `load_model` gives it: float32 [documents, labels].
 
-    Raises UserError for a precision that the device does not have, for documents longer than the model takes, and
-    where the GPU's memory is too little.
+    Raises UserError for a precision that the device does not have, for documents longer than the model takes, where
+    the GPU's memory is too little, and for probabilities that are not numbers.
     """
     lengths = cache.lengths_of(documents)
     longest, known = lengths.max(initial=0), model.max_length
@@ -50,4 +50,11 @@ def score(
             _, first = next(scoring_batches(cache, documents, options.batching, limit, static))
             with torch.inference_mode(), autocast(precision, device):
                 compiled(model, trial=lambda: model(**inputs_of(first, device)))
-        return probabilities(model, cache, documents, options.batching, limit, precision, advance, static)
+        found = probabilities(model, cache, documents, options.batching, limit, precision, advance, static)
+    if not np.isfinite(found).all():
+        raise UserError(
+            f"the model gives probabilities that are not numbers, for {int((~np.isfinite(found)).any(axis=1).sum()):,} "
+            f"of {len(found):,} documents, in {precision}; set scoring.precision to bf16 or fp32, and if that does not "
+            "help, train again"
+        )
+    return found

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from ipcascade.core.names import LABELS
+from ipcascade.core.names import LABELS, MODEL_CONFIG
 from ipcascade.core.options import by_level
 from ipcascade.training.options import TrainingOptions
 
@@ -67,7 +67,9 @@ are not known when the model is exported, so this card has none.
 
 ## Use
 
-`AutoModel.from_pretrained` loads the encoder alone; `ipcascade predict` labels texts with the whole model.
+`AutoModel.from_pretrained` loads the encoder alone; `ipcascade predict` labels texts with the whole model. The
+pipelines of transformers have no class with one head per level: they put a head with random weights on the encoder, and
+the one label that `{MODEL_CONFIG}` gives them says so.
 
 ## Limits
 
@@ -99,6 +101,5 @@ def _front_matter(encoder: Mapping[str, Any], levels: Sequence[str], selection: 
         eval_results=results or None,
         library_name="ipcascade",
         model_name=f"ipcascade-{'-'.join(levels)}" if results else None,
-        pipeline_tag="text-classification",
         tags=["patents", "multi-label", "hierarchical"],
     ).to_yaml()

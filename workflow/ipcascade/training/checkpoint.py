@@ -16,15 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import dump_json, written_whole
-from ipcascade.core.tensors import save_tensors
+from ipcascade.core.files import check_content, dump_json, parse_json, written_whole
+from ipcascade.core.schemas import CheckpointFacts
+from ipcascade.core.tensors import check_finite, check_tensors, load_tensors, save_tensors
 
 NAME = "checkpoint.safetensors"
 MANIFEST = "manifest.json"
+OPTIMIZER_STATE = r"optimizer/(.+)/(\w+)"
+FROM_THE_BEGINNING = "delete it to train from the beginning"
 
 
 def folder_for(root: Path, belongs_to: Mapping[str, Any]) -> tuple[Path, str]:
@@ -47,8 +49,8 @@ def unused(root: Path, folder: Path) -> list[str]:
         if path.parent == folder:
             continue
         try:
-            other = _flat(json.loads((path.parent / MANIFEST).read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            other = _flat(parse_json((path.parent / MANIFEST).read_text(encoding="utf-8"), MANIFEST))
+        except (OSError, ValueError, UserError):
             sentences.append(f"{path} is not used: it has no readable {MANIFEST}")
             continue
         different = [key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key)]
@@ -107,18 +109,20 @@ def load(
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["ipcascade"])
-            if facts.pop("fingerprint", None) != fingerprint:
-                raise UserError(
-                    f"{path} belongs to a training with other options, data or code; delete it to start again"
-                )
+            facts = parse_json((file.metadata() or {}).get("ipcascade", "{}"), f"the metadata of {path}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a readable checkpoint ({error}); delete it to train from the beginning"
-        ) from None
-    model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable checkpoint ({error}); {FROM_THE_BEGINNING}") from None
+    if facts.get("fingerprint") != fingerprint:
+        raise UserError(f"{path} belongs to a training with other options, data or code; delete it to start again")
+    check_content(CheckpointFacts, facts, f"the metadata of {path}")
+    _check_optimizer(path, model, tensors)
+    weights = {n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")}
+    check_tensors(path, weights, model.state_dict(), FROM_THE_BEGINNING)
+    check_finite(path, weights, FROM_THE_BEGINNING)
+    model.load_state_dict(weights)
     _restore_state(model, optimizer, tensors)
+    del facts["fingerprint"]
     return facts
 
 
@@ -127,9 +131,13 @@ def save_best(folder: Path, epoch: int, state: dict[str, Tensor]) -> None:
     save_tensors(folder / _best_name(epoch), state)
 
 
-def load_best(folder: Path, epoch: int) -> dict[str, Tensor]:
-    """The weights that `save_best` stored for an epoch. Raises UserError where they are missing or broken."""
-    return _load(folder / _best_name(epoch))
+def load_best(folder: Path, epoch: int, model: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights that `save_best` stored for an epoch of a model.
+
+    Raises UserError where they are missing, broken or another model's.
+    """
+    path = folder / _best_name(epoch)
+    return _checked(path, model.state_dict())
 
 
 def save_validation(folder: Path, epoch: int, scores: np.ndarray) -> None:
@@ -137,16 +145,35 @@ def save_validation(folder: Path, epoch: int, scores: np.ndarray) -> None:
     save_tensors(folder / _validation_name(epoch), {"scores": torch.from_numpy(scores)})
 
 
-def load_validation(folder: Path, epoch: int) -> np.ndarray:
-    """What `save_validation` stored for an epoch. Raises UserError where it is missing or broken."""
-    return _load(folder / _validation_name(epoch))["scores"].numpy()
+def load_validation(folder: Path, epoch: int, shape: tuple[int, int]) -> np.ndarray:
+    """What `save_validation` stored for an epoch: float32 of the shape given.
+
+    Raises UserError where it is missing, broken or of another shape.
+    """
+    expected = {"scores": torch.empty(shape, dtype=torch.float32, device="meta")}
+    return _checked(folder / _validation_name(epoch), expected)["scores"].numpy()
 
 
-def _load(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not readable ({error}); delete {path.parent} to train from the beginning") from None
+def _checked(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    remedy = f"delete {path.parent} to train from the beginning"
+    found = load_tensors(path, remedy)
+    check_tensors(path, found, expected, remedy)
+    check_finite(path, found, remedy)
+    return found
+
+
+def _check_optimizer(path: Path, model: torch.nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Raise UserError for a tensor that is neither a weight nor the optimizer's state of one."""
+    parameters = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        of_optimizer = re.fullmatch(OPTIMIZER_STATE, name)
+        if name.startswith("model/"):
+            continue
+        shapes = ((), parameters[of_optimizer[1]].shape) if of_optimizer and of_optimizer[1] in parameters else ()
+        if tensor.shape not in shapes or not tensor.is_floating_point():
+            raise UserError(
+                f"{path}: the tensor {name!r} is not the optimizer's state of a weight; {FROM_THE_BEGINNING}"
+            )
 
 
 def _best_name(epoch: int) -> str:
@@ -169,6 +196,6 @@ def _named_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> di
 def _restore_state(model: torch.nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     parameters = dict(model.named_parameters())
     for name, value in tensors.items():
-        if matched := re.fullmatch(r"optimizer/(.+)/(\w+)", name):
+        if matched := re.fullmatch(OPTIMIZER_STATE, name):
             parameter = parameters[matched[1]]
             optimizer.state[parameter][matched[2]] = value.to(parameter.device)

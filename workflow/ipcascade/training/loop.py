@@ -180,7 +180,7 @@ class Training:
                 self._train_epoch(progress)
                 self._close_epoch()
         self.ranks.barrier()  # until the first one has written the weights of the best epoch
-        best = checkpoint.load_best(self.checkpoints.folder, self.state.best_epoch)
+        best = checkpoint.load_best(self.checkpoints.folder, self.state.best_epoch, self.model)
         return Trained(self.state.epochs, self.state.best_epoch, self.state.best_value, best)
 
     def _finished(self) -> bool:

@@ -82,16 +82,15 @@ def write_delivery(folder: Path, documents: int, seed: int, tree: LabelTree, chu
     Raises UserError for a tree of other codes and where the folder cannot be written.
     """
     world = _World.build(seed, documents, tree)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as files:
-            # What is entered first is moved into place last.
-            temporary = {name: files.enter_context(written_whole(folder / name)) for name in reversed(DELIVERY_FILES)}
+    with ExitStack() as files:
+        # What is entered first is moved into place last.
+        temporary = {name: files.enter_context(written_whole(folder / name)) for name in reversed(DELIVERY_FILES)}
+        try:
             rows = _write_tables(temporary, world, documents, seed, chunk_size)
             counts = "".join(f"{table} count: {count}\r\n" for table, count in rows.items())
             temporary[ROW_COUNTS].write_bytes(counts.encode("utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{folder}: the demo delivery could not be written: {error.strerror or error}") from error
+        except OSError as error:  # of any of the files, which it need not name
+            raise UserError(f"{folder}: the demo delivery could not be written: {error.strerror or error}") from error
     return rows
 
 

@@ -1,0 +1,194 @@
+"""What our files hold, key by key: each is checked against its schema wherever it is read (`files.read_json`).
+
+A file that was damaged, edited by hand or written by another version is refused here, with its key, before a value of
+it is used. Nothing is converted: these classes only check. Where values have to fit other files (labels to the label
+tree, tensors to the config), their reader checks that.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+TextContent = Literal["abstract", "title_and_abstract"]
+Values = dict[str, Any]
+
+
+class Content(BaseModel):
+    """Values of exactly the types that are written here; no key more, none less; no NaN, no infinity."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Label(Content):
+    """A label of the label tree; `parent` is null at the top."""
+
+    code: str
+    parent: str | None
+    level: str
+    title: str
+
+
+class Tree(Content):
+    """A label tree: the levels from the top down, and all labels in tree order."""
+
+    levels: Annotated[list[str], Field(min_length=1)]
+    labels: Annotated[list[Label], Field(min_length=1)]
+
+
+class CorpusFacts(Content):
+    """The metadata of corpus.parquet: the label tree that it was made with, and what its texts are made of."""
+
+    label_tree: Tree
+    text: TextContent
+
+
+class EncoderFacts(Content):
+    """encoder.json."""
+
+    name: str
+    revision: str | None
+    weights: str
+    sha256: Sha256
+    files: dict[str, Sha256]
+
+
+class TokenFacts(Content):
+    """tokens.json."""
+
+    tokenizer_key: Sha256
+    documents_key: Sha256
+    ids_sha256: Sha256
+    dtype: Literal["uint16", "int32"]
+    max_length: Annotated[int, Field(ge=1)]
+    pad_id: Count
+    documents: Count
+    tokens: Count
+    truncated_documents: Count
+    mean_length: Annotated[float, Field(ge=0)]
+
+
+class ModelText(Content):
+    """What the texts of a model are made of, and how many tokens they may have."""
+
+    content: TextContent
+    max_length: Annotated[int, Field(ge=1)]
+
+
+class ModelLabels(Content):
+    """labels.json."""
+
+    label_tree: Tree
+    text: ModelText
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class FittedThresholds(Content):
+    """thresholds.json; `decoding` holds the options of that name."""
+
+    method: str
+    thresholds: dict[str, Share]
+    facts: Values
+    levels: list[str]
+    decoding: Values
+
+
+class Metrics(Content):
+    """metrics/SPLIT.json; `measures` of a level, `hierarchical` and `reference` are checked where they are shown."""
+
+    split: str
+    documents: Count
+    levels: Annotated[list[str], Field(min_length=1)]
+    thresholds: str
+    decoding: Values
+    measures: Values
+    confidence_intervals: dict[str, Annotated[list[Share], Field(min_length=2, max_length=2)]]
+    confidence: Share
+    bootstrap_samples: Count
+    per_label: list[Values]
+
+
+class LevelMeasures(BaseModel):
+    """The measures of a level that tables and the summary show; there are others beside them."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    f1_micro: Share
+    f1_macro: Share
+    precision_micro: Share
+    recall_micro: Share
+
+
+class HierarchicalMeasures(BaseModel):
+    """The measure over all levels that the summary shows."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    f1_micro: Share
+
+
+class ReferenceMeasures(BaseModel):
+    """The published measure and its ceiling, of trees of two levels or more."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    h_f1: Share
+    h_f1_ceiling: Share
+
+
+class EpochCounts(Content):
+    """What an epoch took so far, in a checkpoint."""
+
+    seconds: float
+    collating: float
+    documents: Count
+    tokens: Count
+    squares: Count
+    own_tokens: Count
+    computed_tokens: Count
+    peak_memory_mib: float
+
+
+class EpochRow(BaseModel):
+    """What training reads again of a finished epoch; there are other columns of epochs.parquet beside it."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    epoch: Annotated[int, Field(ge=1)]
+    train_loss: float
+    val_loss: float
+    skipped_steps: int
+
+
+class Scaler(Content):
+    """The state of torch's gradient scaler, in a training with fp16; without, it has none."""
+
+    scale: float
+    growth_factor: float
+    backoff_factor: float
+    growth_interval: int
+    growth_tracker: Annotated[int, Field(alias="_growth_tracker")]
+
+
+class CheckpointFacts(Content):
+    """The facts of checkpoint.safetensors."""
+
+    fingerprint: str
+    step: Count
+    epoch_loss: float
+    counts: EpochCounts
+    best_epoch: Count
+    best_value: float | None
+    compiled: bool | None
+    epochs: list[EpochRow]
+    scaler: Scaler | Annotated[Values, Field(max_length=0)]
+
+
+class Provenance(Content):
+    """*.provenance.json."""
+
+    ipcascade: str
+    options: Values
+    inputs: dict[str, str]
