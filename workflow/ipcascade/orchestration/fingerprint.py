@@ -28,8 +28,8 @@ PACKAGE = Path(__file__).parents[1]
 # These reach a result only as options (which rules list by themselves) or never: messages, files and checks that only
 # refuse them, the command line, the device, the text of the model card.
 WITHOUT_EFFECT = frozenset(
-    "core.errors core.files core.logs core.metrics_file core.paths core.progress core.provenance core.schemas config cli"
-    " model.suitability model.trial training.card runtime.device".split()
+    "core.errors core.files core.logs core.metrics_file core.paths core.progress core.provenance core.schemas config"
+    " cli model.suitability model.trial training.card runtime.device".split()
 )
 # Decorators that do nothing beyond the definition that they decorate.
 PURE_DECORATORS = frozenset(
