@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ipcascade import config as settings
+from ipcascade.config_errors import known_keys
 from ipcascade.core.errors import UserError
 from ipcascade.core.options import by_level
 from ipcascade.core.yaml_files import read_yaml
@@ -36,8 +37,8 @@ def test_config_yaml_is_the_defaults_in_full():
                 yield from keys(value, f"{prefix}{name}.")
 
     by_name = {"training.loss_weights", "history.fixed", "thresholds.fixed", "prediction.inputs"}
-    inside_null = {key for key in settings.known_keys() if key.startswith("training.soft_mask.")}
-    assert set(keys(yaml.safe_load(CONFIG_YAML.read_text()))) == set(settings.known_keys()) - inside_null
+    inside_null = {key for key in known_keys(settings.Config) if key.startswith("training.soft_mask.")}
+    assert set(keys(yaml.safe_load(CONFIG_YAML.read_text()))) == set(known_keys(settings.Config)) - inside_null
 
 
 def test_every_key_of_config_yaml_has_a_comment_of_its_own():
@@ -60,7 +61,7 @@ def test_the_schema_shows_type_default_and_description_of_every_key():
     text = json.dumps(schema)
     assert "$ref" not in text and "$defs" not in text
     found = dict(nodes(schema))
-    assert found.keys() == {key for key in settings.known_keys() if not key.startswith("training.soft_mask.")}
+    assert found.keys() == {key for key in known_keys(settings.Config) if not key.startswith("training.soft_mask.")}
     defaults = settings.Config().model_dump(mode="json")
     for key, node in found.items():
         assert node["type"] and node["description"], key
@@ -272,7 +273,7 @@ def test_an_error_is_blamed_on_the_file_that_has_the_value(tmp_path, monkeypatch
             "YAML reads NO, OFF and the like as false, YES and ON as true, so",
         ),
         ({1: 2}, "the key '1' must be text; put it in quotes"),
-        ({"\ud800": 2}, r"the key '\\ud800' is no text that can be written to a file"),
+        ({"\ud800": 2}, r"the key '\\ud800' is not text that can be written to a file"),
         ({"thresholds": {"fixed": {False: 1}}}, "the key 'thresholds.fixed.False' must be text; YAML reads NO"),
         ({"corpus": {"offices": {"EP"}}}, "corpus.offices is {'EP'}: must be a list or null"),
     ],

@@ -168,7 +168,9 @@ def test_a_home_folder_that_there_is_not(tmp_path, capsys):
     config = config_file(tmp_path, encoder={"name": place}, corpus={"label_tree": place})
     for command, key in (("encoder", "encoder.name"), ("demo_delivery", "corpus.label_tree")):
         code = main([command, "--folder", str(tmp_path / "out"), "--config", str(config)])
-        assert_one_sentence(command, code, capsys.readouterr().err, [f"{key} is {place!r}", "no known home folder"])
+        assert_one_sentence(
+            command, code, capsys.readouterr().err, [f"{key} is {place!r}", "not the home folder of a known user"]
+        )
     assert not (tmp_path / "out").exists()
 
 

@@ -58,7 +58,7 @@ def test_a_wrong_config_is_one_sentence(fresh, config, sentence):
         ("encoder={name: owner/name, revision: null}", f"ipcascade: {NO_ENCODER}"),
         ("corpus={label_tree: nowhere.tsv}", "ipcascade: nowhere.tsv: the label tree cannot be read"),
         ("corpus={label_tree: config}", "ipcascade: config: the label tree cannot be read"),
-        ("source={kind: patstat_bulk, path: ~nobody-is-called-so/x}", "~ stands for no known home folder"),
+        ("source={kind: patstat_bulk, path: ~nobody-is-called-so/x}", "its ~ is not the home folder of a known user"),
         ("source={kind: patstat_bulk, path: 'a{b}'}", "Snakemake takes {b} in a path for a wildcard"),
         (
             "prediction={inputs: {new: absent.csv}}",

@@ -33,10 +33,10 @@ THREAD_VARIABLES = (
     "POLARS_MAX_THREADS",
     "RAYON_NUM_THREADS",
 )
-# Settings of matplotlib. Figures need none: a backend that is not installed would stop its import, and a date that is
-# no number the PDF, which has none.
+# Settings of matplotlib. Figures need none of them: a backend that is not installed would stop its import, and a
+# SOURCE_DATE_EPOCH that is not a number would stop the PDF, which has no date.
 FIGURE_VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC", "SOURCE_DATE_EPOCH")
-# What torchrun tells the processes that it starts; other launchers, and shells inside of theirs, set them too.
+# torchrun sets these for the processes that it starts. So do other launchers, whose ranks are not ours.
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 # Mostly all ranks fail for the same reason. The first one reports it, and the others are ended within this time.
 SECONDS_BEFORE_OTHER_RANKS_REPORT = 15
@@ -146,7 +146,7 @@ def _sentences(command: str) -> Iterator[None]:
         # What the operating system refuses (disk full, no permission, no such folder) is for the user to fix.
         named = error.filename or "reading or writing failed"
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            _drop_output()  # of a write to any file it would be said which (core/files.py)
+            _drop_output()  # writes to files name the file (core/files.py), so this was a write to the standard output
             named = "the standard output could not be written"
         log.error("ipcascade %s: %s: %s", command, named, error.strerror)
         raise _Reported(1) from None

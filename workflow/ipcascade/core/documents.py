@@ -148,7 +148,7 @@ def write_scores(path: Path, ids: list[str], probabilities: np.ndarray, tree: La
 def read_scores(path: Path, tree: LabelTree) -> tuple[list[str], np.ndarray]:
     """Document ids and probabilities, float32 [documents, labels].
 
-    Raises UserError where the labels are not those of the tree, in its order, and for what is no probability.
+    Raises UserError where the labels are not those of the tree, in its order, and for a value that is not from 0 to 1.
     """
     table = read_parquet(path)
     if tuple(table.columns) != ("document_id", *tree.labels):
@@ -163,6 +163,6 @@ def read_scores(path: Path, tree: LabelTree) -> tuple[list[str], np.ndarray]:
         row, label = (int(position) for position in np.argwhere(~valid)[0])
         raise UserError(
             f"{path}: the document {ids[row]!r} has {scores[row, label]} for the label {tree.labels[label]!r}, which "
-            f"is no probability from 0 to 1; score the documents again"
+            f"is not a probability from 0 to 1; score the documents again"
         )
     return ids, scores

@@ -1,7 +1,7 @@
 """What the options of all stages have in common: types of values, and values by level of the label tree.
 
-Types are strict: true is no number, 3.0 no whole number, 7 no text. Numbers and truth values are taken from text, too,
-since Snakemake's --config hands nested values over as text, and YAML reads 1e-4 as text.
+Types are strict: true is not a number, 3.0 not a whole number, 7 not text. Numbers and truth values are taken from
+text, too, since Snakemake's --config hands nested values over as text, and YAML reads 1e-4 as text.
 """
 
 import re

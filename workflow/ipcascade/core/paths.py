@@ -13,4 +13,6 @@ def expanded(key: str, path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise UserError(f"{key} is {str(path)!r}, and ~ stands for no known home folder; write it in full") from None
+        raise UserError(
+            f"{key} is {str(path)!r}, and its ~ is not the home folder of a known user; write the path in full"
+        ) from None

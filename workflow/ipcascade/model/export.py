@@ -73,7 +73,7 @@ def read_encoder(folder: Path, attention_dropout: float) -> nn.Module:
         raise NotAnEncoder(f"the model type {config.model_type} has a decoder beside its encoder")
     for key in ("hidden_size", "num_hidden_layers"):
         if not isinstance(getattr(config, key, None), int):
-            raise NotAnEncoder(f"the config of the model type {config.model_type} has no {key}: it is no text encoder")
+            raise NotAnEncoder(f"the config of the model type {config.model_type} has no {key}: not a text encoder")
     return _without_pooler(encoder)
 
 
@@ -120,7 +120,7 @@ def _name_in_file(name: str, model: Classifier) -> str:
 
 
 def _name_no_labels(config: Path) -> None:
-    """Make the one label of transformers' pipelines say that their numbers are no result."""
+    """Make the one label of transformers' pipelines say that their numbers are not a result."""
     described = json.loads(config.read_text(encoding="utf-8"))
     described |= {"id2label": {"0": NO_PIPELINE}, "label2id": {NO_PIPELINE: 0}}
     described.pop("num_labels", None)

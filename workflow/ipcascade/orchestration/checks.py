@@ -57,8 +57,8 @@ def ends_the_run(function: Callable[..., Any]) -> Callable[..., Any]:
 def config_files(paths: Sequence[Path | str], given: Sequence[Path | str]) -> list[YamlFile]:
     """Snakemake's config files, the later on top, read once more, since it drops a key that is there twice.
 
-    paths: all of them; given: those of the command line, which win. What is no file (a pipe) can be read only once, and
-    is left out. Raises UserError as `read_yaml` does.
+    paths: all of them; given: those of the command line, which win. What is not a file (a pipe) can be read only once,
+    and is left out. Raises UserError as `read_yaml` does.
     """
     ordered = [path for path in paths if path not in given] + list(given)
     return [read_yaml(Path(path)) for path in ordered if Path(path).is_file()]

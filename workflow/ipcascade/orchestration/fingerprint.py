@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).parents[1]
 # refuse them, the command line, the device, the text of the model card.
 WITHOUT_EFFECT = frozenset(
     "core.errors core.files core.logs core.metrics_file core.paths core.progress core.provenance core.schemas config"
-    " cli model.suitability model.trial training.card runtime.device".split()
+    " config_errors cli model.suitability model.trial training.card runtime.device".split()
 )
 # Decorators that do nothing beyond the definition that they decorate.
 PURE_DECORATORS = frozenset(

@@ -2,7 +2,7 @@
 
 The EPO has shipped the same tables in two shapes: until about 2024 large zips that hold one zip per table part, since
 then one zip per table part. Extracted CSV files are a third, in the folder or in folders in it. All become `Part`s
-here, each of which opens as one stream of bytes. Files that are no part of the delivery do not matter, unless a part
+here, each of which opens as one stream of bytes. Files that are not part of the delivery do not matter, unless a part
 is missing that they may hold. Only the standard library is used: Snakemake asks for the files while it builds its
 graph.
 """
