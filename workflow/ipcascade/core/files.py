@@ -112,7 +112,9 @@ def _writing(path: Path, temporary: Path) -> Iterator[None]:
         inside = next((name.relative_to(temporary) for name in ours if temporary in name.parents), Path())
         # What fails after a file was opened names none. Only a write finds the disk full; others may be of a read.
         verb = "written" if named or is_write else "made"
-        reason = os.strerror(error.errno) if error.errno else error
+        # Where a folder should be made and a file is there, Python says only that something exists.
+        is_file = isinstance(error, FileExistsError) and named and named[0].is_file()
+        reason = os.strerror(errno.ENOTDIR if is_file else error.errno) if error.errno else error
         raise UserError(f"{final_path(path / inside)} could not be {verb}: {reason}") from error
 
 
