@@ -76,6 +76,6 @@ def _longest(model: Classifier, trial: Trial) -> int | None:
         try:
             logits_alone(model, trial.cut(length), sees_all=True)
             works = length
-        except Exception:
+        except Exception:  # libraries raise many kinds for a text that is too long; the first one is in the message
             fails = length
     return works or None
