@@ -12,25 +12,30 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ipcascade.config_errors import quotes_hint, sentence
+from ipcascade.config_errors import on_top, quotes_hint, sentence
 from ipcascade.core.errors import UserError
-from ipcascade.core.options import DEFAULT, WHOLE, Section
+from ipcascade.core.options import DEFAULT, FILE_NAME, WHOLE, Section
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.encoder.options import EncoderOptions, TokenOptions
 from ipcascade.evaluation.options import (
-    BaselineOptions,
     DecodingOptions,
     EvaluationOptions,
     HistoryOptions,
     ThresholdOptions,
     selection_measures,
 )
+from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import PredictionOptions, ScoringOptions
 from ipcascade.reporting.options import FigureOptions
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
 from ipcascade.training.options import TrainingOptions
+
+# The sections that a run can set for itself; what comes before training is shared.
+OVERRIDABLE = frozenset(("training", "history", "scoring", "evidence", "thresholds", "decoding", "evaluation"))
+BUILT_IN_RUNS: dict[str, dict[str, Any]] = {"baseline": {"evidence": {"sources": ["linear"]}}}
+"""Runs that need no line in the config."""
 
 LINE_LENGTH = 120
 HEADER = """\
@@ -53,12 +58,16 @@ class Config(Section):
     training: TrainingOptions = TrainingOptions()
     history: HistoryOptions = HistoryOptions()
     scoring: ScoringOptions = ScoringOptions()
+    evidence: EvidenceOptions = EvidenceOptions()
     thresholds: ThresholdOptions = ThresholdOptions()
     decoding: DecodingOptions = DecodingOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
-    baseline: BaselineOptions = BaselineOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()
+    runs: dict[Annotated[str, Field(pattern=FILE_NAME)], dict[str, Any]] = Field({})
+    """Further runs to compare: a name, and the keys that differ from those above, of the sections training, history,
+    scoring, evidence, thresholds, decoding and evaluation. Made into results/runs/NAME/, with the same tree below;
+    what does not differ is shared. For example {seed1: {training: {seed: 1}}}."""
 
     @model_validator(mode="after")
     def _fits_the_levels(self) -> "Config":
@@ -106,6 +115,35 @@ def load(raw: Any, files: Sequence[YamlFile] = ()) -> Config:
         raise UserError(sentence(failure, raw, files, Config)) from None
     except RecursionError:
         raise UserError("config: it is nested too deeply") from None
+
+
+def load_runs(raw: Mapping[str, Any], files: Sequence[YamlFile] = ()) -> dict[str, Config]:
+    """The config of each further run by name, `BUILT_IN_RUNS` first: `raw` with the run's keys on top.
+
+    raw, files: as for `load`, which has checked them. Raises UserError as `load` does, naming the run.
+    """
+    configs = {}
+    for name, overrides in (BUILT_IN_RUNS | dict(raw.get("runs") or {})).items():
+        overrides = _without_null_words(overrides, ("runs", name))
+        if strange := sorted(overrides.keys() - OVERRIDABLE):
+            raise UserError(
+                f"config: runs.{name}.{strange[0]}: a run can differ in {', '.join(sorted(OVERRIDABLE))}; what comes "
+                "before (corpus, splits, tokens) is shared by all runs"
+            )
+        merged = on_top({key: value for key, value in raw.items() if key != "runs"}, overrides)
+        try:
+            configs[name] = load(merged, [*files, *(_of_run(file, name) for file in files)])
+        except UserError as error:
+            raise UserError(f"{error} (in runs.{name})") from None
+    return configs
+
+
+def _of_run(file: YamlFile, name: str) -> YamlFile:
+    """What a file says of a run, as a file that says it of the main run."""
+    runs = file.content.get("runs") if isinstance(file.content, Mapping) else None
+    content = runs.get(name) if isinstance(runs, Mapping) else None
+    places = {keys[2:]: place for keys, place in file.places.items() if keys[:2] == ("runs", name) and keys[2:]}
+    return YamlFile(file.name, content if content is not None else {}, places)
 
 
 def read(path: Path | None) -> Config:

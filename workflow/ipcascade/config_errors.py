@@ -129,17 +129,17 @@ def _place(keys: Keys, raw: Any, files: Sequence[YamlFile]) -> Place | None:
     place = _written(keys, files)
     together: Any = {}
     for file in files:
-        together = _on_top(together, file.content)
+        together = on_top(together, file.content)
     return (
         place if place and _keys(keys, together) == keys and _same(_value(keys, together), _value(keys, raw)) else None
     )
 
 
-def _on_top(below: Any, above: Any) -> Any:
+def on_top(below: Any, above: Any) -> Any:
     """Two configs as Snakemake puts the second on top of the first: key by key."""
     if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
         return above
-    return {**below, **{key: _on_top(below.get(key), value) for key, value in above.items()}}
+    return {**below, **{key: on_top(below.get(key), value) for key, value in above.items()}}
 
 
 def _same(one: Any, other: Any) -> bool:

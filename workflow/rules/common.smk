@@ -14,13 +14,16 @@ from ipcascade.core.names import SPLITS
 from ipcascade.orchestration import checks, config_file
 from ipcascade.orchestration.fingerprint import code, code_within
 from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
+from ipcascade.orchestration.runs import Runs, uses, uses_network
 from ipcascade.orchestration.snakemake_private import at_start, keep_true_records
 from ipcascade.sources.demo import files as demo
 
-RUN_CONFIG = "results/run_config.yaml"
+RUN_CONFIG = "results{run}/run_config.yaml"
 
 try:
-    CONFIG = settings.load(config, checks.config_files(workflow.configfiles, workflow.overwrite_configfiles))
+    config_files = checks.config_files(workflow.configfiles, workflow.overwrite_configfiles)
+    CONFIG = settings.load(config, config_files)
+    RUNS = Runs(CONFIG, settings.load_runs(config, config_files))
 except UserError as error:
     checks.end(error)
 
@@ -30,9 +33,41 @@ def literally(value):
     return lambda wildcards: value
 
 
+def run_of(wildcards):
+    """The run that a job belongs to: of rules without the wildcard the main run."""
+    return getattr(wildcards, "run", "")
+
+
+@checks.ends_the_run
+def config_of(wildcards):
+    return RUNS.config(run_of(wildcards))
+
+
+def run_config(wildcards):
+    """The file of the config that a job is run with."""
+    return RUN_CONFIG.format(run=run_of(wildcards))
+
+
 def options(*names):
     """Sections of the config, or keys of sections ("source.demo"), as one text: what a rule depends on."""
-    return literally(json.dumps(settings.section_options(CONFIG, *names), sort_keys=True))
+    return lambda wildcards: json.dumps(settings.section_options(config_of(wildcards), *names), sort_keys=True)
+
+
+def shared(stage, paths):
+    """Results of a stage, which a run may share with another: input function of paths with the wildcard run."""
+
+    @checks.ends_the_run
+    def of_run(wildcards):
+        home = RUNS.home(stage, run_of(wildcards))
+        split = getattr(wildcards, "split", "")
+        return [path.format(run=home, split=split) for path in ([paths] if isinstance(paths, str) else paths)]
+
+    return of_run
+
+
+def where(condition, function):
+    """An input function for some runs only: those whose config meets a condition."""
+    return lambda wildcards: function(wildcards) if condition(config_of(wildcards)) else []
 
 
 def report_line(sentence):
@@ -57,7 +92,7 @@ def start_run():
             hold_folder(folder, report_line)
             waited = wait_for_jobs(folder, report_line)
         if not waited:
-            config_file.hold(CONFIG, Path(RUN_CONFIG), report_line)
+            config_file.hold({Path(RUN_CONFIG.format(run=run)): of for run, of in RUNS.configs.items()}, report_line)
     except UserError as error:
         checks.end(error)
     if waited:
@@ -94,6 +129,16 @@ wildcard_constraints:
 def input_folder(name):
     """The folder of the input files called `name`, as a function for params."""
     return lambda wildcards, input: os.path.dirname(input.get(name)[0])
+
+
+def folder_options(*names):
+    """An option of the command per input of these names that the run has, with the input's folder."""
+
+    def given(wildcards, input):
+        folders = {name: os.path.dirname(input.get(name)[0]) for name in names if input.get(name)}
+        return " ".join(f"--{name} {folder}" for name, folder in folders.items())
+
+    return given
 
 
 def output_folder(wildcards, output):

@@ -20,7 +20,7 @@ rule demo_delivery:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         folder=output_folder,
         options=options("seed", "source.demo"),
         code=code("demo_delivery"),
@@ -48,7 +48,7 @@ rule corpus:
         mem_mb=64000,
         runtime=240,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         delivery=delivery_folder,
         options=options("seed", "corpus"),
         code=code("corpus"),

@@ -23,7 +23,7 @@ rule encoder:
     conda:
         "../../envs/ipcascade.yaml"
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         folder=output_folder,
         options=options("encoder", "tokens.max_length"),
         code=code("encoder"),
@@ -50,7 +50,7 @@ rule tokens:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         encoder=input_folder("encoder"),
         tokens=output_folder,
         options=options("tokens"),

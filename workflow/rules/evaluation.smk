@@ -1,40 +1,13 @@
 # Evaluation. Requires: scores, corpus, splits.
-# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, and the same for the linear baseline below
-# results/runs/baseline/.
-
-
-rule fit_baseline:
-    input:
-        corpus="results/corpus/corpus.parquet",
-        splits="results/splits/splits.parquet",
-    output:
-        val="results/runs/baseline/scores/val.parquet",
-        test="results/runs/baseline/scores/test.parquet",
-    log:
-        "logs/fit_baseline.log",
-    benchmark:
-        "logs/benchmarks/fit_baseline.jsonl"
-    retries: 0
-    conda:
-        "../../envs/ipcascade.yaml"
-    resources:
-        mem_mb=8000,
-        runtime=60,
-    params:
-        config=RUN_CONFIG,
-        options=options("seed", "baseline"),
-        code=code("fit_baseline"),
-    shell:
-        "python -m ipcascade fit_baseline --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits}"
-        " --val {output.val} --test {output.test}"
+# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, and the same for further runs below
+# results/runs/NAME/; the linear baseline is such a run.
 
 
 rule thresholds:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
-        scores="results{run}/scores/val.parquet",
+        scores=shared("combine", "results{run}/scores/val.parquet"),
     output:
         "results{run}/thresholds/thresholds.json",
     log:
@@ -48,7 +21,7 @@ rule thresholds:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         options=options("seed", "thresholds", "decoding"),
         code=code("thresholds"),
     shell:
@@ -61,8 +34,8 @@ rule metrics:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
-        scores="results{run}/scores/{split}.parquet",
-        thresholds="results{run}/thresholds/thresholds.json",
+        scores=shared("combine", "results{run}/scores/{split}.parquet"),
+        thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
     output:
         "results{run}/metrics/{split}.json",
     log:
@@ -76,7 +49,7 @@ rule metrics:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         options=options("seed", "evaluation"),
         code=code("metrics"),
     shell:

@@ -1,19 +1,20 @@
-# Inference. Requires: the model and the tokens; for new texts the thresholds and tables (prediction.inputs).
-# Makes: results/scores/{split}.parquet and results/predictions/{name}.parquet.
+# Inference. Requires: the model and the tokens; for new texts also the evidence, the thresholds and tables
+# (prediction.inputs). Makes: results/network/{split}.parquet and results/predictions/{name}.parquet.
 
 
 rule score:
     input:
         tokens=TOKENS,
-        model=MODEL,
+        model=shared("train", MODEL),
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
     output:
-        "results/scores/{split}.parquet",
+        scores="results{run}/network/{split}.parquet",
+        vectors="results{run}/network/{split}_vectors.safetensors",
     log:
-        "logs/score_{split}.log",
+        "logs{run}/score_{split}.log",
     benchmark:
-        "logs/benchmarks/score_{split}.jsonl"
+        "logs{run}/benchmarks/score_{split}.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     threads: 12
@@ -22,7 +23,7 @@ rule score:
         runtime=60,
         gres="gpu:1",
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         tokens=input_folder("tokens"),
         model=input_folder("model"),
         options=options("scoring"),
@@ -30,13 +31,15 @@ rule score:
     shell:
         "python -m ipcascade score --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --tokens {params.tokens}"
-        " --model {params.model} --split {wildcards.split} --scores {output}"
+        " --model {params.model} --split {wildcards.split} --scores {output.scores} --vectors {output.vectors}"
 
 
 rule predict:
     input:
-        model=MODEL,
+        unpack(shared_evidence),
+        model=shared("train", MODEL),
         texts=texts_to_label,
+        combiner=shared("combine", COMBINER),
         thresholds="results/thresholds/thresholds.json",
     output:
         "results/predictions/{name}.parquet",
@@ -52,13 +55,15 @@ rule predict:
         runtime=60,
         gres="gpu:1",
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         model=input_folder("model"),
-        options=options("scoring"),
+        evidence=folder_options("linear", "neighbours"),
+        options=options("scoring", "prediction.neighbours"),
         code=code("predict"),
     shell:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
-        " --texts={input.texts:q} --model {params.model} --thresholds {input.thresholds} --predictions {output}"
+        " --texts={input.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
+        " --thresholds {input.thresholds} --predictions {output}"
 
 
 rule predictions:

@@ -24,7 +24,7 @@ rule table1:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         stem=output_stem,
         code=code("table1"),
     shell:
@@ -53,7 +53,7 @@ rule table2:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         stem=output_stem,
         code=code("table2"),
     shell:
@@ -88,7 +88,7 @@ rule figure1:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         stem=output_stem,
         options=options("figures"),
         code=code("figure1"),
@@ -120,7 +120,7 @@ rule figure2:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         stem=output_stem,
         options=options(*settings.Config.model_fields),
         code=code("figure2"),
@@ -151,7 +151,7 @@ rule figure3:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         stem=output_stem,
         options=options("figures"),
         code=code("figure3"),

@@ -18,7 +18,7 @@ rule splits:
         mem_mb=4000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         options=options("seed", "splits"),
         code=code("splits"),
     shell:

@@ -7,7 +7,15 @@
 
 from ipcascade.core.names import LABELS, MODEL_CARD
 
-MODEL = multiext("results/model/", WEIGHTS, MODEL_CONFIG, LABELS, TOKENIZER, MODEL_CARD)
+MODEL = multiext("results{run}/model/", WEIGHTS, MODEL_CONFIG, LABELS, TOKENIZER, MODEL_CARD)
+
+
+def devices(wildcards):
+    return config_of(wildcards).training.devices
+
+
+def checkpoints(wildcards):
+    return f"results{wildcards.run}/checkpoints"
 
 
 rule train:
@@ -18,25 +26,25 @@ rule train:
         splits="results/splits/splits.parquet",
     output:
         MODEL,
-        epochs="results/training/epochs.parquet",
-        validation_scores="results/training/validation_scores.parquet",
+        epochs="results{run}/training/epochs.parquet",
+        validation_scores="results{run}/training/validation_scores.parquet",
     log:
-        "logs/train.log",
+        "logs{run}/train.log",
     benchmark:
-        "logs/benchmarks/train.jsonl"
+        "logs{run}/benchmarks/train.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 12 * CONFIG.training.devices
+    threads: lambda wildcards: 12 * devices(wildcards)
     resources:
-        mem_mb=16000 * CONFIG.training.devices,
+        mem_mb=lambda wildcards: 16000 * devices(wildcards),
         runtime=480,
-        gres=f"gpu:{CONFIG.training.devices}",
+        gres=lambda wildcards: f"gpu:{devices(wildcards)}",
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         encoder=input_folder("encoder"),
         tokens=input_folder("tokens"),
         model=output_folder,
-        checkpoints="results/checkpoints",
+        checkpoints=checkpoints,
         # Of the part that decides the weights: checkpoints belong to it, not to how the model is exported.
         training_code=code_within("train", "training.run"),
         options=options("seed", "training"),
@@ -53,14 +61,14 @@ rule history:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
-        epochs="results/training/epochs.parquet",
-        validation_scores="results/training/validation_scores.parquet",
+        epochs=shared("train", "results{run}/training/epochs.parquet"),
+        validation_scores=shared("train", "results{run}/training/validation_scores.parquet"),
     output:
-        "results/training/history.parquet",
+        "results{run}/training/history.parquet",
     log:
-        "logs/history.log",
+        "logs{run}/history.log",
     benchmark:
-        "logs/benchmarks/history.jsonl"
+        "logs{run}/benchmarks/history.jsonl"
     retries: 0
     conda:
         "../../envs/ipcascade.yaml"
@@ -68,7 +76,7 @@ rule history:
         mem_mb=2000,
         runtime=30,
     params:
-        config=RUN_CONFIG,
+        config=run_config,
         options=options("history", "training.mask_confidence"),
         code=code("history"),
     shell:

@@ -3,7 +3,10 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from ipcascade.core.documents import Documents
+from ipcascade.core.files import Kind, read_parquet
 
 
 def add_documents(parser: argparse.ArgumentParser) -> None:
@@ -15,3 +18,8 @@ def add_documents(parser: argparse.ArgumentParser) -> None:
 def read_documents(args: argparse.Namespace) -> Documents:
     """The documents with their labels, splits and label tree."""
     return Documents.read(args.corpus, args.splits)
+
+
+def read_document_texts(args: argparse.Namespace, positions: np.ndarray) -> list[str]:
+    """The texts of documents, by their positions in the corpus."""
+    return read_parquet(args.corpus, {"text": Kind.TEXT})["text"].gather(positions).to_list()

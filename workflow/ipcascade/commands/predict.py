@@ -7,11 +7,13 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from ipcascade.commands._evidence import add_evidence, evidence_files
 from ipcascade.config import Config, section_options
+from ipcascade.core.documents import label_lists
 from ipcascade.core.files import write_parquet
 from ipcascade.core.names import LABELS, WEIGHTS
 from ipcascade.core.provenance import write_provenance
-from ipcascade.inference.prediction import predict
+from ipcascade.inference.prediction import ModelFiles, predict
 from ipcascade.inference.texts import read_texts
 from ipcascade.runtime.device import choose_device
 
@@ -24,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--texts", type=Path, required=True, help="CSV or Parquet with the columns document_id and text"
     )
     parser.add_argument("--model", type=Path, required=True, help="model folder")
+    add_evidence(parser)
+    parser.add_argument("--combiner", type=Path, required=True, help="combiner.json")
     parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json")
     parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
 
@@ -33,14 +37,14 @@ def run(args: argparse.Namespace, config: Config) -> None:
     torch.set_num_threads(args.threads)
     device = choose_device(config.scoring.accelerator, "scoring")
     table = read_texts(args.texts)
-    found = predict(table["text"].to_list(), args.model, args.thresholds, config.scoring, device)
-    lists = {level: found.label_lists(level) for level in found.tree.levels}
-    matrix = {code: found.probabilities[:, column] for column, code in enumerate(found.tree.labels)}
-    write_parquet(args.predictions, pl.DataFrame({"document_id": table["document_id"], **lists, **matrix}))
-    write_provenance(
-        args.predictions,
-        section_options(config, "scoring"),
-        {"texts": args.texts, "weights": args.model / WEIGHTS, "labels": args.model / LABELS,
-         "thresholds": args.thresholds},
-    )  # fmt: skip
+    files = ModelFiles(args.model, args.combiner, args.thresholds, args.linear, args.neighbours)
+    found = predict(table["text"].to_list(), files, config.scoring, device, config.prediction.neighbours)
+    columns = {"document_id": table["document_id"], **label_lists(found.predicted, found.tree)}
+    if found.neighbours is not None:
+        columns["neighbours"] = pl.Series(found.neighbours, dtype=pl.List(pl.String))
+    columns |= {code: pl.Series(found.probabilities[:, column]) for column, code in enumerate(found.tree.labels)}
+    write_parquet(args.predictions, pl.DataFrame(columns))
+    inputs = {"texts": args.texts, "weights": args.model / WEIGHTS, "labels": args.model / LABELS,
+              "combiner": args.combiner, "thresholds": args.thresholds} | evidence_files(args)  # fmt: skip
+    write_provenance(args.predictions, section_options(config, "scoring", "prediction.neighbours"), inputs)
     log.info("labelled %d texts (%d cut off) in %s", len(table), found.truncated, args.predictions)

@@ -1,4 +1,4 @@
-"""Command: compute the probabilities of all labels for the documents of one split."""
+"""Command: compute the network's probabilities of all labels, and its vectors, for the documents of one split."""
 
 import argparse
 from pathlib import Path
@@ -13,6 +13,7 @@ from ipcascade.core.names import LABELS, SPLITS, TOKEN_FACTS, WEIGHTS
 from ipcascade.core.progress import Progress
 from ipcascade.core.provenance import write_provenance
 from ipcascade.encoder.tokens import TokenCache
+from ipcascade.evidence.neighbours import write_vectors
 from ipcascade.inference.scoring import score
 from ipcascade.model.export import load_model
 from ipcascade.runtime.device import choose_device
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("--split", choices=SPLITS, required=True, help="split to score")
-    parser.add_argument("--scores", type=Path, required=True, help="Parquet file to write")
+    parser.add_argument("--scores", type=Path, required=True, help="Parquet file of probabilities to write")
+    parser.add_argument("--vectors", type=Path, required=True, help="safetensors file of [CLS] vectors to write")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
@@ -38,11 +40,11 @@ def run(args: argparse.Namespace, config: Config) -> None:
         raise UserError(f"{args.model} was trained on another label tree than that of {args.corpus}; train it again")
     positions = documents.positions(args.split)
     with Progress(f"scoring {args.split}", len(positions), "documents") as progress:
-        scores = score(model, cache, positions, config.scoring, device, progress.advance)
-    write_scores(args.scores, [documents.ids[position] for position in positions], scores, tree)
-    write_provenance(
-        args.scores,
-        section_options(config, "scoring"),
-        {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
-         "weights": args.model / WEIGHTS, "labels": args.model / LABELS},
-    )  # fmt: skip
+        scores, vectors = score(model, cache, positions, config.scoring, device, progress.advance)
+    ids = documents.ids_of(args.split)
+    write_scores(args.scores, ids, scores, tree)
+    write_vectors(args.vectors, ids, vectors)
+    inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
+              "weights": args.model / WEIGHTS, "labels": args.model / LABELS}  # fmt: skip
+    for path in (args.scores, args.vectors):
+        write_provenance(path, section_options(config, "scoring"), inputs)

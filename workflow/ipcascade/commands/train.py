@@ -104,10 +104,15 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
         precision, len(data.train), len(data.val), checkpoints.folder,
     )  # fmt: skip
     training, trained = fine_tune(
-        args.encoder, data, config.training, config.seed, precision, ranks, checkpoints, stop_at
+        args.encoder, data, config.training, training_seed(config), precision, ranks, checkpoints, stop_at
     )
     if ranks.first:
         _write(args, config, documents, training, trained)
+
+
+def training_seed(config: Config) -> int:
+    """The seed of training: its own, or the one seed."""
+    return config.seed if config.training.seed is None else config.training.seed
 
 
 def _checkpoints(args: argparse.Namespace, config: Config, precision: str) -> Checkpoints:
@@ -150,8 +155,8 @@ def _write(
     text = {"content": read_text_content(args.corpus), "max_length": training.model.max_length}
     selection = selected_by(config.training, documents.tree.levels), trained.best_value
     card = model_card(
-        read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, config.seed, documents.tree.levels,
-        epochs, selection, len(training.data.train), training.precision, text,
+        read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, training_seed(config),
+        documents.tree.levels, epochs, selection, len(training.data.train), training.precision, text,
     )  # fmt: skip
     export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model)
     inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS}

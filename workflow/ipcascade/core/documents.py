@@ -52,13 +52,17 @@ class Documents:
             raise UserError(f"the split {split!r} has no documents")
         return found
 
+    def ids_of(self, split: str) -> list[str]:
+        """The ids of the documents of a split, in the order of `positions`."""
+        return [self.ids[position] for position in self.positions(split)]
+
     def scores_of(self, split: str, path: Path) -> np.ndarray:
         """The probabilities in a scores file, float32 [documents of the split, labels], in the order of `positions`.
 
         Raises UserError where the file does not hold exactly the documents of the split, each once.
         """
         ids, scores = read_scores(path, self.tree)
-        wanted = [self.ids[position] for position in self.positions(split)]
+        wanted = self.ids_of(split)
         if ids == wanted:
             return scores
         row = {document_id: place for place, document_id in enumerate(ids)}
@@ -137,6 +141,16 @@ def _check_once(path: Path, table: pl.DataFrame) -> None:
 def truth_of(corpus: pl.DataFrame, tree: LabelTree) -> np.ndarray:
     """bool [documents, labels] in tree order, from the corpus's list columns, one per level."""
     return tree.encode(corpus.select(pl.concat_list(tree.levels)).to_series().to_list())
+
+
+def label_lists(labels: np.ndarray, tree: LabelTree) -> dict[str, pl.Series]:
+    """The inverse: the codes of each level, one list per document, by level; labels: bool [documents, labels]."""
+    lists = {}
+    for level, columns in tree.columns.items():
+        codes = np.array(tree.codes(level), dtype=object)
+        rows = [codes[row].tolist() for row in labels[:, columns]]
+        lists[level] = pl.Series(level, rows, dtype=pl.List(pl.String))
+    return lists
 
 
 def write_scores(path: Path, ids: list[str], probabilities: np.ndarray, tree: LabelTree) -> None:

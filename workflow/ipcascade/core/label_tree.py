@@ -28,9 +28,9 @@ COLUMNS = ("code", "parent", "level", "title")
 # Level names become columns of the corpus and keys of the measures, codes become columns of the scores.
 RESERVED_LEVELS = frozenset(
     "document_id family_id group_id office kind filing_year words text split default fixed global hierarchical"
-    " reference documents".split()
+    " reference documents neighbours".split()
 )
-RESERVED_CODES = frozenset(("document_id", "epoch"))
+RESERVED_CODES = frozenset(("document_id", "epoch", "neighbours"))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 LAUNCHED = "IPCASCADE_LAUNCHED"
 
 SPLITS = ("train", "val", "test")
+# Those that probabilities are made for: the first to fit thresholds on, the second to measure on.
+SCORED_SPLITS = ("val", "test")
 
 # Files of an encoder folder and of an exported model, named as transformers names them.
 WEIGHTS = "model.safetensors"
@@ -19,3 +21,9 @@ LABELS = "labels.json"
 TOKEN_IDS = "ids.bin"
 TOKEN_OFFSETS = "offsets.npy"
 TOKEN_FACTS = "tokens.json"
+
+# Files of the linear model, and of the training documents among which neighbours are searched.
+LINEAR_WEIGHTS = "linear.safetensors"
+VOCABULARY = "vocabulary.txt"
+VECTORS = "vectors.safetensors"
+INDEXED_DOCUMENTS = "documents.parquet"

@@ -49,7 +49,8 @@ def _one_line(value: str) -> str:
     return value
 
 
-def _each_once(values: list[str]) -> list[str]:
+def each_once(values: list[str]) -> list[str]:
+    """The values. Raises ValueError, for pydantic, where one is there twice."""
     for position, value in enumerate(values):
         if value in values[:position]:
             raise ValueError(f"{value!r} is in the list more than once")
@@ -61,8 +62,8 @@ WHOLE, NUMBER = BeforeValidator(_whole), BeforeValidator(_number)
 Number = Annotated[float, NUMBER]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 Text = Annotated[str, AfterValidator(_one_line)]
-Distinct = Annotated[list[Text], AfterValidator(_each_once), Field(json_schema_extra={"uniqueItems": True})]
-Names = Annotated[list[Text], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)]
+Distinct = Annotated[list[Text], AfterValidator(each_once), Field(json_schema_extra={"uniqueItems": True})]
+Names = Annotated[list[Text], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(each_once)]
 Probability = Annotated[float, Field(ge=0, le=1), NUMBER]
 Share = Annotated[float, Field(ge=0, lt=1), NUMBER]
 Positive = Annotated[float, Field(gt=0), NUMBER]

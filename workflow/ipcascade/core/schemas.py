@@ -85,6 +85,21 @@ class ModelLabels(Content):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
+class LevelCombiner(Content):
+    """The logistic regression of a level: `weights` by source."""
+
+    shift: float
+    weights: dict[str, float]
+
+
+class FittedCombiner(Content):
+    """combiner.json; `neighbours` holds the options evidence.neighbours."""
+
+    sources: Annotated[list[Literal["network", "linear", "neighbours"]], Field(min_length=1)]
+    levels: dict[str, LevelCombiner]
+    neighbours: Values
+
+
 class FittedThresholds(Content):
     """thresholds.json; `decoding` holds the options of that name."""
 

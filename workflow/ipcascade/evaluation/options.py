@@ -1,4 +1,4 @@
-"""Options of evaluation: thresholds, decoding, measures, the training history, the linear baseline.
+"""Options of evaluation: thresholds, decoding, measures, the training history.
 
 And the names of the measures by which training can choose its best epoch (see epoch_selection.py).
 """
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import NUMBER, WHOLE, Count, Positive, Probability, Section
+from ipcascade.core.options import NUMBER, WHOLE, Count, Probability, Section
 
 REFERENCE_H_F1 = "reference.reference.h_f1"
 HIERARCHICAL_F1 = "global.hierarchical.f1_micro"
@@ -76,16 +76,3 @@ class EvaluationOptions(Section):
     together are drawn, not single documents. 0 leaves the intervals out."""
     confidence: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.95
     """Coverage of the confidence intervals."""
-
-
-class BaselineOptions(Section):
-    """TF-IDF and a linear support-vector machine, evaluated by the same code: snakemake ... baseline"""
-
-    ngrams: Count = 2
-    """Longest word n-gram."""
-    minimum_documents: Count = 2
-    """Fewest training documents with an n-gram that is kept."""
-    maximum_features: Count = 200_000
-    """Most frequent n-grams to keep."""
-    c: Positive = 1.0
-    """Inverse strength of the regularisation."""

@@ -25,12 +25,14 @@ def probabilities(
     precision: ResolvedPrecision,
     advance: Callable[[int], None] = lambda count: None,
     static: bool = False,
+    vectors: np.ndarray | None = None,
 ) -> np.ndarray:
     """Sigmoid of all heads' logits: float32 [documents, labels] in tree order, rows in the order of `documents`.
 
     documents: positions in the cache, int64 [documents]. max_tokens: per micro-batch. advance: called with the number
-    of documents after each micro-batch. static: all micro-batches have one shape, as a compiled model needs. The model
-    is left in the mode (training or evaluation) in which it came.
+    of documents after each micro-batch. static: all micro-batches have one shape, as a compiled model needs. vectors:
+    [documents, hidden size], filled with the [CLS] vectors where it is given. The model is left in the mode (training
+    or evaluation) in which it came.
     """
     device = next(model.parameters()).device
     result = np.empty((len(documents), model.labels), dtype=np.float32)
@@ -42,20 +44,27 @@ def probabilities(
         with autocast(precision, device):
             in_flight: list[tuple[np.ndarray, torch.Tensor]] = []
             for rows, batch in scoring_batches(cache, documents, batching, max_tokens, static):
-                logits = forward(**inputs_of(batch, device))
-                in_flight.append((rows, torch.sigmoid(torch.cat(logits, dim=1)[: len(rows)].float())))
+                outputs = forward(**inputs_of(batch, device), with_vectors=vectors is not None)
+                in_flight.append((rows, torch.cat(outputs, dim=1)[: len(rows)].float()))
                 if device.type == "cpu" or len(in_flight) == BATCHES_IN_FLIGHT:
-                    _collect(in_flight, result, advance)
-            _collect(in_flight, result, advance)
+                    _collect(in_flight, result, vectors, advance)
+            _collect(in_flight, result, vectors, advance)
     finally:
         model.train(was_training)
     return result
 
 
 def _collect(
-    in_flight: list[tuple[np.ndarray, torch.Tensor]], result: np.ndarray, advance: Callable[[int], None]
+    in_flight: list[tuple[np.ndarray, torch.Tensor]],
+    result: np.ndarray,
+    vectors: np.ndarray | None,
+    advance: Callable[[int], None],
 ) -> None:
-    for rows, scores in in_flight:
-        result[rows] = scores.cpu().numpy()
+    """Take the outputs of micro-batches, [documents, labels (and hidden size)], from the device to their rows."""
+    labels = result.shape[1]
+    for rows, outputs in in_flight:
+        result[rows] = torch.sigmoid(outputs[:, :labels]).cpu().numpy()
+        if vectors is not None:
+            vectors[rows] = outputs[:, labels:].cpu().numpy()
         advance(len(rows))
     in_flight.clear()

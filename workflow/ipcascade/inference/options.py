@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import FILE_NAME, Accelerator, Batching, Count, Precision, Section, Text, Truth
+from ipcascade.core.options import FILE_NAME, WHOLE, Accelerator, Batching, Count, Precision, Section, Text, Truth
 
 
 class ScoringOptions(Section):
@@ -28,3 +28,5 @@ class PredictionOptions(Section):
     inputs: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
     """Name to table (CSV or Parquet with the columns document_id and text), made into
     results/predictions/NAME.parquet; for example {projects: data/projects.csv}."""
+    neighbours: Annotated[int, Field(ge=0, le=1000), WHOLE] = 5
+    """Nearest training documents that each prediction names by their ids, where neighbours are a source of evidence."""

@@ -24,8 +24,10 @@ def score(
     options: ScoringOptions,
     device: torch.device,
     advance: Callable[[int], None],
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """`probabilities` with a model as `load_model` gives it: float32 [documents, labels].
+
+    And the [CLS] vectors, float16 [documents, hidden size], by which neighbours are found.
 
     Raises UserError for a precision that the device does not have, for documents longer than the model takes, where
     the GPU's memory is too little, and for probabilities that are not numbers.
@@ -49,12 +51,13 @@ def score(
         if static:
             _, first = next(scoring_batches(cache, documents, options.batching, limit, static))
             with torch.inference_mode(), autocast(precision, device):
-                compiled(model, trial=lambda: model(**inputs_of(first, device)))
-        found = probabilities(model, cache, documents, options.batching, limit, precision, advance, static)
+                compiled(model, trial=lambda: model(**inputs_of(first, device), with_vectors=True))
+        vectors = np.empty((len(documents), model.hidden_size), dtype=np.float16)
+        found = probabilities(model, cache, documents, options.batching, limit, precision, advance, static, vectors)
     if not np.isfinite(found).all():
         raise UserError(
             f"the model gives probabilities that are not numbers, for {int((~np.isfinite(found)).any(axis=1).sum()):,} "
             f"of {len(found):,} documents, in {precision}; set scoring.precision to bf16 or fp32, and if that does not "
             "help, train again"
         )
-    return found
+    return found, vectors

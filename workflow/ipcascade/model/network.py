@@ -39,10 +39,12 @@ class Classifier(nn.Module):
         position_ids: Tensor | None = None,
         cu_seqlens: Tensor | None = None,
         cls_positions: Tensor | None = None,
+        with_vectors: bool = False,
     ) -> tuple[Tensor, ...]:
         """Logits per level, [documents, labels of the level], of a micro-batch (see `MicroBatch`).
 
         Padded with `mask`, else packed; packed, there is a row for each of the micro-batch's `cls_positions`.
+        with_vectors: the [CLS] vectors, [documents, hidden size], come last.
         """
         if position_ids is None or cls_positions is None:
             hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
@@ -55,8 +57,14 @@ class Classifier(nn.Module):
                 has_flash=self.has_flash,
             ).last_hidden_state[0]
             hidden = hidden.index_select(0, cls_positions)
+        vectors = (hidden,) if with_vectors else ()
         hidden = self.dropout(hidden)
-        return tuple(head(hidden) for head in self.heads)
+        return (*(head(hidden) for head in self.heads), *vectors)
+
+    @property
+    def hidden_size(self) -> int:
+        """Numbers per [CLS] vector."""
+        return self.heads[0].in_features  # type: ignore[return-value]
 
     @property
     def labels(self) -> int:

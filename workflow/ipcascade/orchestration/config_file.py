@@ -7,7 +7,7 @@ date when a run starts, and no other run in the folder may then change it.
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,18 +34,18 @@ def write(config: settings.Config, path: Path) -> None:
         raise UserError(f"{path} could not be written: {error.strerror}") from error
 
 
-def hold(config: settings.Config, path: Path, report: Callable[[str], None]) -> None:
-    """Write a config to its file, and keep other processes from changing it until this one ends.
+def hold(configs: Mapping[Path, settings.Config], report: Callable[[str], None]) -> None:
+    """Write configs to their files, and keep other processes from changing them until this one ends.
 
     report: gets a sentence where the file system has no locks.
-    Raises UserError where another process holds the file with another config, and where it cannot be written.
+    Raises UserError where another process holds the files with other configs, and where one cannot be written.
     """
     lock = None  # never closed here, and closed by the kernel with the process
     try:
         LOCK.parent.mkdir(exist_ok=True)
         lock = os.open(LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(lock, fcntl.LOCK_SH)
-        if not _holds(path, config):
+        if not all(_holds(path, config) for path, config in configs.items()):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise UserError(
@@ -55,7 +55,8 @@ def hold(config: settings.Config, path: Path, report: Callable[[str], None]) -> 
     except OSError as error:
         report(f"{LOCK} cannot be locked ({error.strerror}): start no run with another config in this folder meanwhile")
         lock = None
-    write(config, path)
+    for path, config in configs.items():
+        write(config, path)
     if lock is not None:
         fcntl.flock(lock, fcntl.LOCK_SH)
 

@@ -1,11 +1,12 @@
 """Options of training."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from ipcascade.core.options import (
+    WHOLE,
     Accelerator,
     Batching,
     Count,
@@ -34,6 +35,9 @@ class SoftMaskOptions(Section):
 class TrainingOptions(Section):
     """Fine-tuning."""
 
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1), WHOLE] | None = None
+    """Seed of training alone (order of the documents, heads, dropout), for runs that differ in it on the same splits;
+    null: the one seed."""
     epochs: Count = 6
     """Passes over the training split."""
     batch_size: Count = 32
