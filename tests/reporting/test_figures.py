@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from comparisons import comparison_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch
@@ -19,7 +20,7 @@ from ipcascade.config import Config, load
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.names import SPLITS
-from ipcascade.reporting import corpus_statistics, diagram, style, training_curves, workflow_diagram
+from ipcascade.reporting import corpus_statistics, diagram, ladder, style, training_curves, workflow_diagram
 from ipcascade.reporting.diagram import Box, Link, SideBySide, Stage
 from ipcascade.reporting.options import FigureColours, FigureOptions
 from ipcascade.reporting.workflow_diagram import Facts
@@ -118,6 +119,9 @@ def all_figures(options, levels):
         "curves": training_curves.draw(history(20, levels), options),
         "demo curves": training_curves.draw(history(3, levels), options),
         "one epoch": training_curves.draw(history(1, levels), options),
+        "ladder": ladder.draw(comparison_of(9, levels), options),
+        "one run": ladder.draw(comparison_of(1, levels), options),
+        "ladder without intervals": ladder.draw(comparison_of(2, levels, intervals=False), options),
     }
 
 
@@ -478,7 +482,8 @@ def test_files_are_the_same_bytes_in_another_process_with_another_hash_seed(tmp_
         "for name, figure in (\n"
         "    ('1', t.corpus_statistics.draw(t.counts_of(500, [40, 60]), t.words_of(500), t.OPTIONS)),\n"
         "    ('2', t.workflow_diagram.draw(t.config_of(3), t.facts_of(3), t.OPTIONS)),\n"
-        "    ('3', t.training_curves.draw(t.history(3, 3), t.OPTIONS))):\n"
+        "    ('3', t.training_curves.draw(t.history(3, 3), t.OPTIONS)),\n"
+        "    ('6', t.ladder.draw(t.comparison_of(4), t.OPTIONS))):\n"
         "    t.style.save(figure, Path(sys.argv[3]) / name, t.FigureOptions(resolution=100))\n"
     )
     here = Path(__file__).parent
@@ -486,7 +491,7 @@ def test_files_are_the_same_bytes_in_another_process_with_another_hash_seed(tmp_
         command = [sys.executable, str(script), str(here), str(here.parent), str(tmp_path / seed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
     files = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert files == sorted(f"{n}.{kind}" for n in (1, 2, 3) for kind in ("pdf", "png", "svg"))
+    assert files == sorted(f"{n}.{kind}" for n in (1, 2, 3, 6) for kind in ("pdf", "png", "svg"))
     for name in files:
         content = (tmp_path / "1" / name).read_bytes()
         assert content == (tmp_path / "2" / name).read_bytes(), name

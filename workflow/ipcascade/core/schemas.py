@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 TextContent = Literal["abstract", "title_and_abstract"]
 Values = dict[str, Any]
@@ -123,6 +125,40 @@ class Metrics(Content):
     confidence: Share
     bootstrap_samples: Count
     per_label: list[Values]
+
+
+class ComparedFiles(Content):
+    """How the probabilities of a compared run became labels; `decoding` holds the options of that name."""
+
+    thresholds: str
+    decoding: Values
+
+
+class ComparedRun(Content):
+    """A row of a comparison: a run, or the mean of replicates; measures by dotted names (evaluation/comparison.py)."""
+
+    name: str
+    measures: Annotated[dict[str, Share], Field(min_length=1)]
+    confidence_intervals: dict[str, Annotated[list[Share], Field(min_length=2, max_length=2)]]
+    replicates: dict[str, dict[str, Share]]
+    deviations: dict[str, Share]
+    differences: dict[str, Difference]
+    difference_intervals: dict[str, Annotated[list[Difference], Field(min_length=2, max_length=2)]]
+    seconds: NotNegative | None
+    megabytes: NotNegative | None
+
+
+class Comparison(Content):
+    """The numbers of a comparison of runs; `rows` from the top down."""
+
+    split: str
+    documents: Count
+    levels: Annotated[list[str], Field(min_length=1)]
+    reference: str
+    confidence: Share
+    bootstrap_samples: Count
+    runs: dict[str, ComparedFiles]
+    rows: Annotated[list[ComparedRun], Field(min_length=1)]
 
 
 class LevelMeasures(BaseModel):

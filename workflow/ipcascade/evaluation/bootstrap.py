@@ -23,6 +23,8 @@ from ipcascade.evaluation.reference_h_f1 import has_reference_h_f1, reference_h_
 
 # Bootstrap samples that are worked on at once: bounds memory at this many float64 per group.
 SAMPLES_AT_ONCE = 50
+# Macro measures by the ends of their names: which labels they average over depends on the bootstrap sample.
+MACRO = (".f1_macro", ".f1_macro_supported")
 # Sums of H-F1 are kept in whole multiples of this: exact in float64 up to 2**53, thus the same in any order.
 H_F1_UNIT = 2.0**-30
 
@@ -55,9 +57,25 @@ def bootstrap_values(
     samples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """The headline measures in each bootstrap sample: {dotted name: float64 [samples]}.
+    """The headline measures in each bootstrap sample, from 0 to 1: {dotted name: float64 [samples]}.
 
     Groups are numbered in the order of their names: the order of the documents changes nothing.
+    """
+    found = unclipped_values(truth, predicted, groups, tree, samples, seed)
+    return found | {name: np.clip(values, 0, 1) for name, values in found.items() if name.endswith(MACRO)}
+
+
+def unclipped_values(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    groups: Sequence[Any] | np.ndarray,
+    tree: LabelTree,
+    samples: int,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """`bootstrap_values`, where those of macro measures may be a little below 0 or above 1 (see `_recentred`).
+
+    Differences of runs are taken of these: cutting off is not linear, and all else that is done to the values is.
     """
     counts = _counts_of_groups(truth, predicted, groups, tree)
     occurs = (counts.predicted + counts.true).any(axis=0)
@@ -67,18 +85,23 @@ def bootstrap_values(
             parts.setdefault(name, []).append(values)
     found = {name: np.concatenate(values) for name, values in parts.items()}
     everything = _headline_measures(counts.of_samples(np.ones((1, len(counts.documents)))), occurs, tree)
-    return found | {
-        name: _recentred(found[name], float(everything[name][0])) for name in found if name.endswith(".f1_macro")
-    }
+    return found | {name: _recentred(found[name], float(everything[name][0])) for name in found if name.endswith(MACRO)}
 
 
 def _recentred(values: np.ndarray, value: float) -> np.ndarray:
-    """Bootstrap values of macro F1, moved so that their mean is the value over all documents; from 0 to 1.
+    """Bootstrap values of macro F1, moved so that their mean is the value over all documents.
 
     Which rare labels a sample misses moves its macro F1 one way: leaving them out of the mean raises it where they have
     a low F1, as rare labels do. That is due to resampling, not to the documents.
     """
-    return np.clip(values - values.mean() + value, 0, 1)
+    return values - values.mean() + value
+
+
+def headline_names(tree: LabelTree) -> tuple[str, ...]:
+    """The dotted names of the measures that are bootstrapped."""
+    ones, labels = np.ones(1), np.ones((1, len(tree.labels)))
+    counts = _Counts(labels, labels, labels, ones, ones, ones, ones, ones)
+    return tuple(_headline_measures(counts, labels[0], tree))
 
 
 def group_weights(groups: int, samples: int, seed: int) -> Iterator[np.ndarray]:
@@ -145,6 +168,7 @@ def _headline_measures(counts: _Counts, occurs: np.ndarray, tree: LabelTree) -> 
         micro = precision_recall_f1(*(part.sum(axis=1) for part in of_level))
         measures |= {f"{level}.{name}_micro": values for name, values in micro.items()}
         measures[f"{level}.f1_macro"] = _f1_macro(*of_level, occurs[columns])
+        measures[f"{level}.f1_macro_supported"] = _f1_macro_supported(*of_level)
     hierarchical = precision_recall_f1(counts.closed_hits, counts.closed_predicted, counts.closed_true)
     measures |= {f"hierarchical.{name}_micro": values for name, values in hierarchical.items()}
     if has_reference_h_f1(tree):
@@ -163,3 +187,13 @@ def _f1_macro(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray, occurs:
     """
     present = (predicted + true > 0).sum(axis=1)
     return ratio(precision_recall_f1(hits, predicted, true)["f1"].sum(axis=1), present) * occurs.mean()
+
+
+def _f1_macro_supported(hits: np.ndarray, predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Macro F1 over the labels with support, in each bootstrap sample: float64 [samples] from counts [samples, labels].
+
+    A label that no document of a bootstrap sample has is left out of the mean of that sample, also where it is
+    predicted; `_recentred` takes out what that does to the mean of all samples. The labels left out follow from the
+    truth alone: in one bootstrap sample, all runs are averaged over the same labels.
+    """
+    return ratio(precision_recall_f1(hits, predicted, true)["f1"].sum(axis=1), (true > 0).sum(axis=1))

@@ -1,8 +1,8 @@
 """The paper's tables: as frames, and from frames to CSV, Markdown and LaTeX.
 
 The CSV is for machines: every number in full, bounds of confidence intervals in columns of their own. The other two are
-for people: rounded, with the columns `x_low` and `x_high` shown as the confidence interval of `x`, and with columns and
-rows exchanged where there are more columns than fit on a page.
+for people: rounded, with the columns `x_low` and `x_high` shown as the confidence interval of `x`, `x_deviation` behind
+a ±, and with columns and rows exchanged where there are more columns than fit on a page and this makes them fewer.
 """
 
 import re
@@ -24,11 +24,14 @@ MOST_COLUMNS = 6
 
 _PRESENT = "_labels"  # ending of the columns with the number of labels present, by level
 _AVERAGE = "_per_patent"  # ending of the columns with the average number of labels, by plural of the level
+_DIFFERENCE = "_difference"  # ending of the columns with differences, which are shown with their sign
+_BOUNDS_AND_DEVIATION = re.compile("_(low|high|deviation)$")
+_COSTS = {"seconds": "Seconds", "megabytes": "Memory (MB)"}
 _NOTHING = "–"
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}", "–": "--",
-    "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"\textpm{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
 
@@ -70,13 +73,63 @@ def table2(metrics: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def comparison_measures(levels: Sequence[str]) -> dict[str, str]:
+    """What a comparison of runs shows, of a tree with these levels: {dotted name of the measure: heading}."""
+    lowest = levels[-1]
+    names = [
+        *(f"{level}.f1_micro" for level in levels),
+        f"{lowest}.f1_macro_supported",
+        "hierarchical.f1_micro",
+        f"{lowest}.average_precision_micro",
+    ]
+    return {name: _measure_heading(name) for name in names}
+
+
+def comparison_table(comparison: Mapping[str, Any]) -> pl.DataFrame:
+    """A row per run, or group of replicates, from a comparison (schemas.Comparison).
+
+    Columns: run, then for each measure of `comparison_measures` its value, the bounds of its confidence interval and
+    its deviation over replicates; then for each the difference to the reference with its bounds; then seconds and
+    megabytes. Columns without any value are left out.
+    """
+    names = list(comparison_measures(comparison["levels"]))
+    rows = []
+    for of_run in comparison["rows"]:
+        row: dict[str, str | float | None] = {"run": of_run["name"]}
+        for name in names:
+            row |= _with_bounds(name, name, of_run["measures"], of_run["confidence_intervals"])
+            row[f"{name}_deviation"] = of_run["deviations"].get(name)
+        for name in names:
+            row |= _with_bounds(name, name + _DIFFERENCE, of_run["differences"], of_run["difference_intervals"])
+        rows.append(row | {cost: of_run[cost] for cost in _COSTS})
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    return table.select(column.name for column in table if column.null_count() < len(table))
+
+
+def comparison_parts(table: pl.DataFrame, captions: Sequence[str]) -> list[tuple[str, pl.DataFrame]]:
+    """The measures, the differences and the costs of a `comparison_table`, each with its caption, as it has them."""
+    of_part: list[list[str]] = [[], [], []]
+    for name in table.columns[1:]:
+        measure = _BOUNDS_AND_DEVIATION.sub("", name)
+        of_part[2 if name in _COSTS else 1 if measure.endswith(_DIFFERENCE) else 0].append(name)
+    return [
+        (caption, table.select("run", *columns)) for caption, columns in zip(captions, of_part, strict=True) if columns
+    ]
+
+
 def write_table(frame: pl.DataFrame, stem: Path, caption: str) -> None:
     """Write `stem`.csv, `stem`.md and `stem`.tex, each whole or not at all."""
-    cells = _cells(frame)
+    write_tables(frame, stem, [(caption, frame)])
+
+
+def write_tables(frame: pl.DataFrame, stem: Path, parts: Sequence[tuple[str, pl.DataFrame]]) -> None:
+    """As `write_table`, with the CSV of one frame, and the others of parts of it, each below its caption."""
+    shown = [(caption, _cells(part)) for caption, part in parts]
+    labels = [f"tab:{stem.name}", *(f"tab:{stem.name}-{number}" for number in range(2, len(parts) + 1))]
     contents = {
         "csv": frame.write_csv(),
-        "md": _markdown(cells, caption),
-        "tex": _latex(cells, caption, label=f"tab:{stem.name}"),
+        "md": "\n".join(_markdown(cells, caption) for caption, cells in shown),
+        "tex": "\n".join(_latex(cells, caption, label) for (caption, cells), label in zip(shown, labels, strict=True)),
     }
     for ending, content in contents.items():
         with written_whole(stem.with_name(f"{stem.name}.{ending}")) as temporary:
@@ -89,12 +142,30 @@ def heading(column: str) -> str:
         return capitalised(f"{plural(level_name(column.removesuffix(_PRESENT)))} present")
     if column.endswith(_AVERAGE):
         return f"Average {level_name(column.removesuffix(_AVERAGE))} per patent"
+    if column in _COSTS:
+        return _COSTS[column]
+    if "." in column:
+        return _measure_heading(column.removesuffix(_DIFFERENCE))
     return capitalised(column.replace("_", " "))
 
 
 def escape_latex(text: str) -> str:
     """Text that LaTeX prints as it is; brackets are wrapped, so that none is read as an option of a row's end."""
     return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _measure_heading(name: str) -> str:
+    """A dotted name as readers see it: "Class F1 micro" for class.f1_micro."""
+    level, _, measure = name.rpartition(".")
+    words = measure.replace("f1", "F1").replace("macro_supported", "macro").replace("_", " ")
+    return capitalised(f"{level_name(level)} {words}")
+
+
+def _with_bounds(
+    name: str, column: str, values: Mapping[str, float], intervals: Mapping[str, Sequence[float]]
+) -> dict[str, float | None]:
+    low, high = intervals.get(name, (None, None))
+    return {column: values.get(name), f"{column}_low": low, f"{column}_high": high}
 
 
 def _labels_of(name: str, documents: pl.DataFrame, levels: Sequence[str]) -> dict[str, str | int | float | None]:
@@ -119,17 +190,23 @@ _Cells = list[list[_Cell]]  # rows, the header first; the first column names the
 
 
 def _cells(frame: pl.DataFrame) -> _Cells:
-    columns = [name for name in frame.columns if re.sub("_(low|high)$", "", name) not in set(frame.columns) - {name}]
+    columns = [name for name in frame.columns if _BOUNDS_AND_DEVIATION.sub("", name) not in set(frame.columns) - {name}]
     cells = [[_Cell(heading(name)) for name in columns]]
     for row in frame.iter_rows(named=True):
-        cells.append([_Cell(_value(name, row[name]), _interval(name, row)) for name in columns])
-    return cells if len(columns) <= MOST_COLUMNS else [list(column) for column in zip(*cells, strict=True)]
+        cells.append([_Cell(_value(name, row[name]) + _deviation(name, row), _interval(name, row)) for name in columns])
+    if len(columns) <= MOST_COLUMNS or len(columns) <= len(cells):
+        return cells
+    return [list(column) for column in zip(*cells, strict=True)]
 
 
 def _value(column: str, value: Any) -> str:
     if value is None:
         return _NOTHING
     if isinstance(value, float):
+        if column in _COSTS:
+            return f"{value:,.0f}"
+        if column.endswith(_DIFFERENCE):
+            return f"{value:+.4f}"
         return f"{value:.2f}" if column.endswith(_AVERAGE) else f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
@@ -137,6 +214,11 @@ def _value(column: str, value: Any) -> str:
 def _interval(column: str, row: Mapping[str, Any]) -> str:
     low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
     return "" if low is None or high is None else f"[{_value(column, low)}, {_value(column, high)}]"
+
+
+def _deviation(column: str, row: Mapping[str, Any]) -> str:
+    deviation = row.get(f"{column}_deviation")
+    return "" if deviation is None else f" ± {_value(column, deviation)}"
 
 
 def _markdown(cells: _Cells, caption: str) -> str:
