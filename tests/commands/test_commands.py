@@ -19,6 +19,7 @@ from ipcascade.core.files import read_json, read_parquet, write_parquet
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.provenance import read_provenance
 from ipcascade.encoder.tokens import TokenCache
+from ipcascade.evidence.vectors import read_vectors
 from ipcascade.model.export import load_model
 from support import Files, config_file, corpus_frame, write_corpus
 
@@ -51,9 +52,19 @@ def make(files: Files, folder: Path, tree: LabelTree, **sections: object) -> Res
         "--epochs", results.path("epochs.parquet"), "--validation-scores", results.path("validation_scores.parquet"),
     ]  # fmt: skip
     commands = [["train", *files.arguments(), *trained]]
-    for split in ("val", "test"):
-        scored = ["--model", results.path("model"), "--split", split, "--scores", results.path(f"{split}.parquet")]
-        commands.append(["score", *files.arguments(), *scored])
+    for split in ("train", "val", "test"):
+        scored = ["--scores", results.path(f"network/{split}.parquet")]
+        vectors = ["--vectors", results.path(f"network/{split}_vectors.safetensors")]
+        model = ["--model", results.path("model"), "--split", split]
+        commands.append(["score", *files.arguments(), *model, *scored, *vectors])
+    evidence = ["--linear", results.path("linear"), "--neighbours", results.path("neighbours")]
+    commands += [
+        ["fit_linear", *files.documents(), *evidence[:2]],
+        ["index_neighbours", *files.documents(), "--vectors", results.path("network/train_vectors.safetensors"),
+         *evidence[2:]],
+        ["combine", *files.documents(), *evidence, "--network", results.path("network"), "--scores", results.path(""),
+         "--combiner", results.path("combiner.json")],
+    ]  # fmt: skip
     fitted = ["--scores", results.path("val.parquet"), "--thresholds", results.path("thresholds.json")]
     commands.append(["thresholds", *files.documents(), *fitted])
     measured = [
@@ -96,8 +107,9 @@ def documents_of(results: Results) -> Documents:
 
 
 def test_scores_are_the_models_probabilities_in_corpus_order(results):
-    ids, scores = read_scores(results.folder / "test.parquet", results.tree)
+    ids, scores = read_scores(results.folder / "network/test.parquet", results.tree)
     documents = documents_of(results)
+    vectors = read_vectors(results.folder / "network/test_vectors.safetensors", ids)
     assert ids == [documents.ids[position] for position in documents.positions("test")]
     model, tree, _ = load_model(results.folder / "model", "padded")
     assert tree == results.tree
@@ -108,6 +120,8 @@ def test_scores_are_the_models_probabilities_in_corpus_order(results):
         alone = torch.cat(model(torch.tensor(tokens)[None], torch.ones(1, len(tokens), dtype=torch.bool)), dim=1)
         # bf16, where the processor has it, keeps 8 bits of a logit
         assert scores[row] == pytest.approx(torch.sigmoid(alone)[0].detach().numpy(), abs=0.02)
+        heads = [head.weight.detach().numpy() @ vectors[row] + head.bias.detach().numpy() for head in model.heads]
+        assert np.concatenate(heads) == pytest.approx(alone[0].detach().numpy(), abs=0.1)
 
 
 def test_metrics_agree_with_scikit_learn_on_the_written_files(results):
@@ -199,7 +213,8 @@ def test_a_part_of_the_validation_scores_is_refused(two_levels, tmp_path, capsys
 def predict_arguments(results: Results, texts: Path, predictions: Path) -> list[str]:
     return [
         "predict", "--model", results.path("model"), "--thresholds", results.path("thresholds.json"),
-        "--texts", str(texts), "--predictions", str(predictions),
+        "--texts", str(texts), "--predictions", str(predictions), "--combiner", results.path("combiner.json"),
+        "--linear", results.path("linear"), "--neighbours", results.path("neighbours"),
     ]  # fmt: skip
 
 
@@ -210,9 +225,13 @@ def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
     texts.write_csv(tmp_path / "new.csv")
     assert main(predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")) == 0
     found = pl.read_parquet(tmp_path / "p.parquet")
-    assert found.columns == ["document_id", *tree.levels, *tree.labels], "one list column per level, named after it"
+    expected = ["document_id", *tree.levels, "neighbours", *tree.labels]
+    assert found.columns == expected, "one list column per level, named after it"
     assert found["document_id"].to_list() == ids
     assert np.array_equal(found.select(tree.labels).to_numpy(), scores)
+    documents = documents_of(results)
+    assert set(found["neighbours"].explode()) <= set(documents.ids_of("train"))
+    assert set(found["neighbours"].list.n_unique()) == {5}
     thresholds = read_json(results.folder / "thresholds.json")["thresholds"]
     labelled = 0
     for row, lists in zip(scores, found.select(tree.levels).iter_rows(), strict=True):
@@ -276,7 +295,7 @@ def test_bad_new_texts_are_one_sentence(two_levels, tmp_path, capsys, name, cont
 def test_corpus_and_splits_of_other_documents_are_refused(files, tmp_path, capsys):
     write_parquet(tmp_path / "splits.parquet", read_parquet(files.splits).head(10))
     arguments = ["--corpus", str(files.corpus), "--splits", str(tmp_path / "splits.parquet")]
-    assert main(["fit_baseline", *arguments, "--val", str(tmp_path / "v"), "--test", str(tmp_path / "t")]) == 1
+    assert main(["fit_linear", *arguments, "--linear", str(tmp_path / "linear")]) == 1
     assert "was made from other documents than" in capsys.readouterr().err
 
 
@@ -288,22 +307,29 @@ def test_a_model_of_another_label_tree_is_refused(two_levels, tmp_path, capsys, 
     of_class = next(label for label in labels["label_tree"]["labels"] if label["code"] == "A01")
     of_class[what] = {"code": "A98", "parent": "B"}[what]
     (tmp_path / "model/labels.json").write_text(json.dumps(labels))
-    arguments = ["score", *two_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s")]
+    arguments = ["score", *two_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s"),
+                 "--vectors", str(tmp_path / "v")]  # fmt: skip
     assert main([*arguments, "--model", str(tmp_path / "model")]) == 1
     assert "was trained on another label tree" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
 
 
 def test_a_model_of_two_levels_does_not_score_a_corpus_of_three(two_levels, three_levels, tmp_path, capsys):
-    arguments = ["score", *three_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s")]
+    arguments = ["score", *three_levels.files.arguments(), "--split", "test", "--scores", str(tmp_path / "s"),
+                 "--vectors", str(tmp_path / "v")]  # fmt: skip
     assert main([*arguments, "--model", two_levels.path("model")]) == 1
     assert "was trained on another label tree" in capsys.readouterr().err
 
 
+LINEAR_ALONE = {"evidence": {"sources": ["linear"]}}
+
+
 @pytest.fixture
 def baseline(results, tmp_path) -> tuple[Results, Path]:
-    arguments = ["--val", str(tmp_path / "val.parquet"), "--test", str(tmp_path / "test.parquet")]
-    assert main(["fit_baseline", *results.files.documents(), *arguments]) == 0
+    """The linear model as the only source of evidence: no network is read."""
+    arguments = ["--linear", results.path("linear"), "--combiner", str(tmp_path / "c.json"), "--scores", str(tmp_path)]
+    config = ["--config", str(config_file(tmp_path, **LINEAR_ALONE))]
+    assert main(["combine", *results.files.documents(), *arguments, *config]) == 0
     return results, tmp_path
 
 
@@ -318,7 +344,7 @@ def test_baseline_is_a_linear_svm_per_label(baseline):
     decisions = machine.decision_function(vectorizer.transform(texts[documents.positions("test")]))
     scores = documents.scores_of("test", folder / "test.parquet")
     order = np.argsort(decisions)
-    assert (np.diff(scores[order, column]) >= -1e-4).all(), "Platt's scaling keeps the ranking"
+    assert (np.diff(scores[order, column]) >= -2e-3).all(), "Platt's scaling keeps the ranking"
     assert not scores[:, tree.index["D21"]].any(), "a label that no training document has gets probability 0"
     truth = documents.truth[documents.positions("test"), column]
     assert scores[truth, column].mean() > 0.5 > scores[~truth, column].mean()

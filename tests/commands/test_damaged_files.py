@@ -50,21 +50,27 @@ class Project:
     def run(self, command: str) -> int:
         path = lambda name: str(self.folder / name)  # noqa: E731
         model = ["--model", path("model")]
+        evidence = ["--linear", path("linear"), "--neighbours", path("neighbours")]
         words = {
             "splits": ["--corpus", path("corpus.parquet"), "--splits", path("o.parquet"), "--audit", path("o.json")],
-            "score": [*self.files.arguments(), *model, "--split", "val", "--scores", path("o.parquet")],
+            "score": [*self.files.arguments(), *model, "--split", "val", "--scores", path("o.parquet"), "--vectors",
+                      path("o.safetensors")],
             "thresholds": [*self.files.documents(), "--scores", path("val.parquet"), "--thresholds", path("o.json")],
             "metrics": [*self.files.documents(), "--split", "val", "--scores", path("val.parquet"), "--thresholds",
                         path("thresholds.json"), "--metrics", path("o.json")],
-            "predict": [*model, "--thresholds", path("thresholds.json"), "--texts", path("new.csv"),
-                        "--predictions", path("o.parquet")],
+            "combine": [*self.files.documents(), *evidence, "--network", path("network"), "--scores", path("o"),
+                        "--combiner", path("o.json")],
+            "index_neighbours": [*self.files.documents(), "--vectors", path("network/train_vectors.safetensors"),
+                                 "--neighbours", path("o")],
+            "predict": [*model, *evidence, "--combiner", path("combiner.json"), "--thresholds",
+                        path("thresholds.json"), "--texts", path("new.csv"), "--predictions", path("o.parquet")],
             "summary": ["--results", path("")],
             "table1": [*self.files.documents(), "--stem", path("o")],
             "table2": ["--metrics", path("metrics/test.json"), "--stem", path("o")],
             "history": [*self.files.documents(), "--epochs", path("epochs.parquet"), "--validation-scores",
                         path("validation_scores.parquet"), "--history", path("o.parquet")],
             "figure3": ["--history", path("history.parquet"), "--stem", path("o")],
-            "fit_baseline": [*self.files.documents(), "--val", path("o.parquet"), "--test", path("o2.parquet")],
+            "fit_linear": [*self.files.documents(), "--linear", path("o")],
             "train": [*self.files.arguments(), "--encoder", str(self.files.encoder), "--model", path("o"),
                       "--checkpoints", path("checkpoints"), "--epochs", path("o.parquet"),
                       "--validation-scores", path("o2.parquet")],
@@ -93,9 +99,17 @@ def project(tmp_path_factory, encoder_folder) -> Project:
                  "--checkpoints", str(folder / "checkpoints"), "--epochs", str(folder / "epochs.parquet"),
                  "--validation-scores", str(folder / "validation_scores.parquet"),
                  "--config", str(config)]) == 0  # fmt: skip
-    for split in ("val", "test"):
+    network = folder / "network"
+    for split in ("train", "val", "test"):
         assert main(["score", *files.arguments(), "--model", str(folder / "model"), "--split", split,
-                     "--scores", str(folder / f"{split}.parquet"), "--config", str(config)]) == 0  # fmt: skip
+                     "--scores", str(network / f"{split}.parquet"), "--vectors",
+                     str(network / f"{split}_vectors.safetensors"), "--config", str(config)]) == 0  # fmt: skip
+    evidence = ["--linear", str(folder / "linear"), "--neighbours", str(folder / "neighbours")]
+    assert main(["fit_linear", *files.documents(), *evidence[:2], "--config", str(config)]) == 0
+    assert main(["index_neighbours", *files.documents(), "--vectors", str(network / "train_vectors.safetensors"),
+                 *evidence[2:], "--config", str(config)]) == 0  # fmt: skip
+    assert main(["combine", *files.documents(), *evidence, "--network", str(network), "--scores", str(folder),
+                 "--combiner", str(folder / "combiner.json"), "--config", str(config)]) == 0  # fmt: skip
     assert main(["thresholds", *files.documents(), "--scores", str(folder / "val.parquet"),
                  "--thresholds", str(folder / "thresholds.json"), "--config", str(config)]) == 0  # fmt: skip
     assert main(["metrics", *files.documents(), "--split", "test", "--scores", str(folder / "test.parquet"),
@@ -255,7 +269,7 @@ def rewrite(path: Path, edit: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
 @pytest.mark.parametrize(
     ("name", "commands", "edit", "words"),
     [
-        ("splits.parquet", ["score", "metrics", "table1", "fit_baseline"], put(split=pl.lit("dev")),
+        ("splits.parquet", ["score", "metrics", "table1", "fit_linear"], put(split=pl.lit("dev")),
          "is in the split 'dev', which is none of train, val, test"),
         ("splits.parquet", SPLIT, put(split=NO_TEXT), "'split' has None"),
         ("splits.parquet", SPLIT, put(split=pl.lit(1)), "'split' holds Int32, not texts"),
@@ -265,7 +279,7 @@ def rewrite(path: Path, edit: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
         ("corpus.parquet", ["metrics", "table1", "splits"], put(section=pl.lit("A")), "'section' holds String"),
         ("corpus.parquet", ["metrics", "splits"], put(section=pl.lit(["Q"])), "has the section 'Q'"),
         ("corpus.parquet", ["metrics", "splits"], put(section=pl.lit([None], pl.List(pl.String))), "[None]"),
-        ("corpus.parquet", ["splits", "fit_baseline"], put(text=NO_TEXT), "'text' has None in row 1"),
+        ("corpus.parquet", ["splits", "fit_linear"], put(text=NO_TEXT), "'text' has None in row 1"),
         ("val.parquet", SCORED, put(A61=NAN), "'A61' has nan in row 1"),
         ("val.parquet", SCORED, put(A61=NO_NUMBER), "'A61' has None in row 1"),
         ("val.parquet", SCORED, put(A61=pl.lit(1.5, pl.Float32)), "has 1.5 for the label 'A61'"),

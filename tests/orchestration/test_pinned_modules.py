@@ -33,6 +33,7 @@ MODULES = {
         commands._documents commands.score
         core.documents core.label_tree core.names core.tensors
         encoder.positions encoder.tokenizer encoder.tokens
+        evidence.vectors
         inference.forward inference.scoring
         model.attention model.batching model.compatibility model.export model.network model.quantisation
         runtime.compilation runtime.kernels runtime.memory runtime.precision runtime.torch_private

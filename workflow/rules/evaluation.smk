@@ -1,6 +1,6 @@
 # Evaluation. Requires: scores, corpus, splits.
 # Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, and the same for further runs below
-# results/runs/NAME/; the linear baseline is such a run.
+# results/runs/NAME/; the linear baseline is such a run. Of all runs together: results/comparison/{split}.*.
 
 
 rule thresholds:
@@ -56,6 +56,64 @@ rule metrics:
         "python -m ipcascade metrics --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split}"
         " --scores {input.scores} --thresholds {input.thresholds} --metrics {output}"
+
+
+def files_of_runs(path, stage):
+    """Results of all runs, in their order: an input function of paths with the wildcard run."""
+
+    @checks.ends_the_run
+    def of_runs(wildcards):
+        return [path.format(run=RUNS.home(stage, run), split=wildcards.split) for run in RUNS.named().values()]
+
+    return of_runs
+
+
+def compared(wildcards, input):
+    """The runs with their files, and which of them are replicates, as options of the command."""
+    files = zip(RUNS.named(), input.scores, input.thresholds, strict=True)
+    runs = " ".join(f"--run {name} {scores} {thresholds}" for name, scores, thresholds in files)
+    groups = " ".join(f"--replicates {group} {' '.join(names)}" for group, names in RUNS.replicates().items())
+    return f"{runs} {groups} --reference {RUNS.reference()}"
+
+
+rule comparison:
+    input:
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        scores=files_of_runs("results{run}/scores/{split}.parquet", "combine"),
+        thresholds=files_of_runs("results{run}/thresholds/thresholds.json", "thresholds"),
+    output:
+        multiext("results/comparison/{split}", ".json", ".csv", ".tex"),
+        report(
+            "results/comparison/{split}.md",
+            category="Tables",
+            labels={"table": "comparison", "shows": "runs on {split}"},
+        ),
+    log:
+        "logs/comparison_{split}.log",
+    benchmark:
+        "logs/benchmarks/comparison_{split}.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        runs=compared,
+        options=options("seed", "evaluation"),
+        code=code("comparison"),
+    shell:
+        "python -m ipcascade comparison --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split} {params.runs} --stem {params.stem}"
+
+
+rule runs:
+    input:
+        expand("results/comparison/test.{ending}", ending=["json", "csv", "md", "tex"]),
+        expand("results/figures/figure6.{ending}", ending=["pdf", "png", "svg"]),
 
 
 rule baseline:

@@ -160,6 +160,37 @@ rule figure3:
         " --history {input.history} --stem {params.stem}"
 
 
+rule figure6:
+    input:
+        comparison="results/comparison/test.json",
+    output:
+        multiext("results/figures/figure6", ".pdf", ".svg"),
+        report(
+            "results/figures/figure6.png",
+            caption="../report/figure6.rst",
+            category="Figures",
+            labels={"figure": "6", "shows": "runs compared"},
+        ),
+    log:
+        "logs/figure6.log",
+    benchmark:
+        "logs/benchmarks/figure6.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure6"),
+    shell:
+        "python -m ipcascade figure6 --config {params.config} --threads {threads} --log {log}"
+        " --comparison {input.comparison} --stem {params.stem}"
+
+
 rule figures:
     input:
         expand("results/figures/figure{number}.{ending}", number=[1, 2, 3], ending=["pdf", "png", "svg"]),

@@ -15,9 +15,9 @@ from ipcascade.core.files import write_json
 from ipcascade.core.names import SCORED_SPLITS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.evidence.combiner import Combiner, cross_fitted, fit_combiner
-from ipcascade.evidence.neighbours import read_vectors
 from ipcascade.evidence.options import LINEAR
 from ipcascade.evidence.sources import NetworkOutput
+from ipcascade.evidence.vectors import read_vectors
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config
 from ipcascade.core.provenance import write_provenance
-from ipcascade.evidence.neighbours import NeighbourIndex, read_vectors
+from ipcascade.evidence.neighbours import NeighbourIndex
+from ipcascade.evidence.vectors import read_vectors
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from ipcascade.core.names import LABELS, SPLITS, TOKEN_FACTS, WEIGHTS
 from ipcascade.core.progress import Progress
 from ipcascade.core.provenance import write_provenance
 from ipcascade.encoder.tokens import TokenCache
-from ipcascade.evidence.neighbours import write_vectors
+from ipcascade.evidence.vectors import write_vectors
 from ipcascade.inference.scoring import score
 from ipcascade.model.export import load_model
 from ipcascade.runtime.device import choose_device

@@ -112,7 +112,7 @@ def _level_weights(features: np.ndarray, positives: np.ndarray) -> LevelWeights:
     # without an error, means the same for every source.
     centre, spread = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     spread[spread == 0] = 1
-    machine = LogisticRegression(C=1.0, solver="newton-cholesky").fit((features - centre) / spread, positives)
+    machine = LogisticRegression(C=100.0, solver="newton-cholesky").fit((features - centre) / spread, positives)
     weights = machine.coef_[0] / spread
     shift = machine.intercept_[0] - weights @ centre
     return LevelWeights(float(shift), tuple(float(weight) for weight in weights))

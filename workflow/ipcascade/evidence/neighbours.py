@@ -11,15 +11,12 @@ import torch
 from torch import Tensor
 
 from ipcascade.core.documents import label_lists, truth_of
-from ipcascade.core.errors import UserError
 from ipcascade.core.files import Kind, folder_written_whole, read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import INDEXED_DOCUMENTS, VECTORS
-from ipcascade.core.tensors import check_finite, load_tensors, save_tensors
-from ipcascade.encoder.tokens import documents_key
 from ipcascade.evidence.log_odds import log_odds
+from ipcascade.evidence.vectors import read_vectors, write_vectors
 
-REMEDY = "delete it and make it again"
 # Vectors that are compared at once: the similarities of a block take 4 bytes each, 128 MiB.
 QUERIES_AT_ONCE, INDEXED_AT_ONCE = 512, 65_536
 PRIOR_WEIGHT = 0.05  # of all documents beside a query's neighbours, which weigh 1 together
@@ -105,31 +102,6 @@ class NeighbourIndex:
         return cls(ids, read_vectors(folder / VECTORS, ids), truth_of(table, tree))
 
 
-def write_vectors(path: Path, ids: Sequence[str], vectors: np.ndarray) -> None:
-    """Write vectors, [documents, size], in half precision, and whose they are."""
-    half = torch.from_numpy(vectors.astype(np.float16, copy=False))
-    save_tensors(path, {"vectors": half, "documents": _key(ids)})
-
-
-def read_vectors(path: Path, ids: Sequence[str]) -> np.ndarray:
-    """The vectors of documents: float16 [documents, size].
-
-    Raises UserError where the file is not one that `write_vectors` wrote for these documents in this order.
-    """
-    tensors = load_tensors(path, REMEDY)
-    vectors, key = (tensors.get(name) for name in ("vectors", "documents"))
-    if vectors is None or key is None or vectors.dtype != torch.float16 or vectors.ndim != 2:
-        raise UserError(f"{path} does not hold the vectors of documents; {REMEDY}")
-    if len(vectors) != len(ids) or not torch.equal(key, _key(ids)):
-        raise UserError(f"{path} holds the vectors of other documents; {REMEDY}")
-    check_finite(path, {"vectors": vectors}, REMEDY)
-    return vectors.numpy()
-
-
-def _key(ids: Sequence[str]) -> Tensor:
-    return torch.tensor(list(bytes.fromhex(documents_key(ids))), dtype=torch.uint8)
-
-
 def _blocks(rows: np.ndarray, size: int) -> Sequence[np.ndarray]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
@@ -140,7 +112,7 @@ def _normalised(vectors: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _nearest(queries: Tensor, blocks: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """The best `count` documents of each query, (similarities, positions); of equal ones those that come first."""
+    """The best `count` documents of each query: (similarities, positions), each [queries, count], the best first."""
     best = queries.new_empty((len(queries), 0)), queries.new_empty((len(queries), 0), dtype=torch.int64)
     start = 0
     for block in blocks:

@@ -5,6 +5,7 @@ has no name, in results/. What the changed keys do not reach is made once: a run
 model and scores from the main run.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from ipcascade.core.errors import UserError
 
 MAIN = ""
 PREFIX = "/runs/"
+REPLICATES = "_seeds"
+"""Ending of the name of a group of runs that differ in the training seed alone."""
 
 # The sections, or keys of sections, that decide the results of a stage, with all before it. What all runs have in
 # common (corpus, splits, encoder, tokens) is not listed.
@@ -54,6 +57,29 @@ class Runs:
             # However the network was trained: it plays no part.
             return {name: value for name, value in options.items() if name not in ("training", "scoring")}
         return options
+
+
+    def named(self) -> dict[str, str]:
+        """The places of all runs by their names; that of the main run is `settings.MAIN_RUN`."""
+        return {_name(place): place for place in self.configs}
+
+    def replicates(self) -> dict[str, list[str]]:
+        """Runs that differ in the training seed alone: their names by that of the group, for groups of two or more."""
+        alike: dict[str, list[str]] = {}
+        for place, config in self.configs.items():
+            options = config.model_dump(mode="json", exclude={"runs", "comparison"})
+            options["training"].pop("seed")
+            alike.setdefault(json.dumps(options, sort_keys=True), []).append(_name(place))
+        return {names[0] + REPLICATES: names for names in alike.values() if len(names) > 1}
+
+    def reference(self) -> str:
+        """The run, or group of replicates, that differences are to."""
+        wanted = self.configs[MAIN].comparison.reference
+        return next((group for group, names in self.replicates().items() if wanted in names), wanted)
+
+
+def _name(place: str) -> str:
+    return place.removeprefix(PREFIX) or settings.MAIN_RUN
 
 
 def uses_network(config: settings.Config) -> bool:
