@@ -80,7 +80,7 @@ def test_int8_is_close_and_keeps_the_heads(model, cache):
         model.heads[1].weight *= 3
     expected = probabilities(model, cache, documents, "packed", 1000, "fp32")
     options = ScoringOptions(precision="int8", max_tokens=1000)
-    found = score(model, cache, documents, options, CPU, lambda count: None)
+    found, _ = score(model, cache, documents, options, CPU, lambda count: None)
     assert np.abs(found - expected).max() < 0.02
     assert not np.array_equal(found, expected)
     assert isinstance(model.heads[1], torch.nn.Linear) and model.heads[1].weight.dtype == torch.float32
@@ -100,9 +100,11 @@ def test_scoring_with_a_compiled_model_gives_the_same(model, cache, monkeypatch)
     monkeypatch.setattr("ipcascade.inference.scoring.can_compile", lambda model, batching: True)
     monkeypatch.setattr(type(model), "compile", lambda self, **o: torch.nn.Module.compile(self, backend=counting, **o))
     options = ScoringOptions(precision="fp32", max_tokens=500, compile=True)
-    found = score(model.eval(), cache, documents, options, CPU, lambda count: None)
+    found, vectors = score(model.eval(), cache, documents, options, CPU, lambda count: None)
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert len(graphs) == 1
+    _, plain = score(model, cache, documents, ScoringOptions(precision="fp32", max_tokens=500), CPU, lambda count: None)
+    np.testing.assert_allclose(vectors, plain, atol=2e-3)
 
 
 def test_documents_longer_than_the_model_takes_are_refused(model, cache):

@@ -37,12 +37,12 @@ def test_it_is_written_once(path):
 def test_a_file_that_is_not_a_config_is_replaced(path, content):
     path.parent.mkdir()
     path.write_text(content)
-    config_file.hold(config(1), path, print)
+    config_file.hold({path: config(1)}, print)
     assert settings.read(path) == config(1)
 
 
 def held_elsewhere(seed, path, holds, ends) -> None:
-    config_file.hold(config(seed), path, print)
+    config_file.hold({path: config(seed)}, print)
     holds.set()
     ends.wait()
 
@@ -54,9 +54,9 @@ def test_another_run_may_use_it_and_not_change_it(path):
     other.start()
     try:
         assert holds.wait(20)
-        config_file.hold(config(1), path, print)
+        config_file.hold({path: config(1)}, print)
         with pytest.raises(UserError, match="another Snakemake runs in this folder with another config"):
-            config_file.hold(config(2), path, print)
+            config_file.hold({path: config(2)}, print)
         assert settings.read(path) == config(1)
     finally:
         ends.set()
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(path, monkeypatch, has_
         monkeypatch.setattr(fcntl, "flock", refuses)
     reported: list[str] = []
     with pytest.raises(UserError, match=r"results/run_config\.yaml could not be written: "):
-        config_file.hold(config(1), path, reported.append)
+        config_file.hold({path: config(1)}, reported.append)
     assert bool(reported) != has_locks
 
 
@@ -82,6 +82,6 @@ def refuses(*_):
 def test_a_file_system_without_locks_is_reported(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuses)
     reported: list[str] = []
-    config_file.hold(config(1), path, reported.append)
+    config_file.hold({path: config(1)}, reported.append)
     assert settings.read(path) == config(1)
     assert "cannot be locked (Function not implemented)" in reported[0]

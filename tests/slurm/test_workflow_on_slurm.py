@@ -135,7 +135,7 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     done = cluster.run(command("--", "all", "baseline"), project.folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rules = rules_of(cluster, project)
-    single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "fit_baseline"}
+    single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "fit_linear"}
     (group,) = [rule for rule in rules if rule.startswith("evaluation_")]
     assert set(rules) == single | {"score", group}
     assert all(rules.count(rule) == 1 for rule in single) and rules.count("score") == 2, rules

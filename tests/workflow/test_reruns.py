@@ -18,7 +18,7 @@ from projects import Project, rules_in
 
 pytestmark = pytest.mark.workflow
 TARGETS = {"all", "tables", "figures", "baseline", "predictions"}
-AFTER_TRAINING = {"score", "thresholds", "metrics", "table2", "history", "figure3"}
+AFTER_TRAINING = {"score", "index_neighbours", "combine", "thresholds", "metrics", "table2", "history", "figure3"}
 UNUSED = "\n\ndef unused_helper(value):\n    return value + 1\n"
 
 
@@ -150,7 +150,7 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
         ("reporting/style.py", replaced("def save(", "def save(*extra, "),
          {"figure1", "figure2", "figure3"}),
         ("model/quantisation.py", replaced("LARGEST = 127", "LARGEST = 63"),
-         {"score", "thresholds", "metrics", "table2"}),
+         {"score", "index_neighbours", "combine", "thresholds", "metrics", "table2"}),
         ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
          {"thresholds", "metrics", "table2"}),
         ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
@@ -158,8 +158,9 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
          {"metrics", "table2", "history", "figure3"}),
         ("evaluation/history.py", lambda text: text.replace("    return columns", "    return dict(columns)"),
          {"history", "figure3"}),
-        ("evaluation/baseline.py", lambda text: text.replace("    return ", "    return 1 * "),
-         {"fit_baseline", "thresholds", "metrics", "table2"}),
+        ("evidence/linear.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"fit_linear", "combine", "thresholds", "metrics", "table2"}),
+        ("evidence/combiner.py", replaced("C=100.0", "C=10.0"), {"combine", "thresholds", "metrics", "table2"}),
         ("training/loop.py", replaced("READ_LOSS_EVERY = 50", "READ_LOSS_EVERY = 51"),
          {"train"} | AFTER_TRAINING),
     ],
@@ -212,10 +213,11 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
         ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3"}),
         ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),
         ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"}),
+        ({"evidence": {"neighbours": {"count": 3}}}, {"combine", "thresholds", "metrics", "table2", "figure2"}),
         ({"history": {"fixed": {"default": 0.4}}}, {"history", "figure3", "figure2"}),
         (
             {"corpus": {"minimum_words": 20}},
-            {"corpus", "splits", "tokens", "train", "fit_baseline", "table1", "figure1", "figure2"} | AFTER_TRAINING,
+            {"corpus", "splits", "tokens", "train", "fit_linear", "table1", "figure1", "figure2"} | AFTER_TRAINING,
         ),
     ],
 )
@@ -223,6 +225,17 @@ def test_an_option_runs_what_depends_on_it(finished, options, rules):
     """Also where the rule run_config runs, which no rule waits for."""
     with configured(finished, **options):
         assert planned(finished) == rules
+
+
+def test_a_run_shares_what_it_does_not_change(finished):
+    """Thresholds of its own take the main run's scores; another seed of training takes the main run's linear model."""
+    runs = {"strict": {"thresholds": {"method": "per_label"}}, "seed1": {"training": {"seed": 1}}}
+    with configured(finished, runs=runs):
+        assert planned(finished) == {"figure2"}, "the main run and the baseline stay"
+        assert planned(finished, "results/runs/strict/metrics/test.json") == {"thresholds", "metrics"}
+        of_seed = planned(finished, "results/runs/seed1/metrics/test.json")
+        assert of_seed == {"train", "score", "index_neighbours", "combine", "thresholds", "metrics"}
+        assert planned(finished, "results/runs/strict/training/history.parquet") == {"history"}
 
 
 def test_an_edited_label_tree_runs_what_reads_it(finished):
