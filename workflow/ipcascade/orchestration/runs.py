@@ -58,7 +58,6 @@ class Runs:
             return {name: value for name, value in options.items() if name not in ("training", "scoring")}
         return options
 
-
     def named(self) -> dict[str, str]:
         """The places of all runs by their names; that of the main run is `settings.MAIN_RUN`."""
         return {_name(place): place for place in self.configs}

@@ -14,6 +14,7 @@ from ipcascade.core.options import by_level
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.encoder.options import EncoderOptions, TokenOptions
 from ipcascade.evaluation.options import DecodingOptions, EvaluationOptions, ThresholdOptions
+from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import ScoringOptions
 from ipcascade.reporting import diagram, style
 from ipcascade.reporting.diagram import Box, Link, SideBySide, Stage
@@ -28,6 +29,7 @@ SOURCES = {
     "patstat_bulk": Box("PATSTAT Global", ("applications, abstracts, IPC symbols", "and DOCDB families")),
 }
 TEXTS = {"abstract": "abstract", "title_and_abstract": "title and abstract"}
+EVIDENCE = {"network": "the network", "linear": "a linear model", "neighbours": "nearest documents"}
 FAMILY_LABELS = {"union": "of all its members", "representative": "of its representative"}
 REDUCTIONS = {"sum": "summed over labels", "mean": "averaged over labels"}
 GUARDS = {"scutfbr": "SCutFBR guard", "joint": "joint micro and macro F1"}
@@ -45,6 +47,7 @@ class Settings:
     encoder: EncoderOptions
     training: TrainingOptions
     scoring: ScoringOptions
+    evidence: EvidenceOptions
     thresholds: ThresholdOptions
     decoding: DecodingOptions
     evaluation: EvaluationOptions
@@ -140,7 +143,12 @@ def _fine_tuning(config: Settings, facts: Facts) -> tuple[Box | SideBySide, ...]
 def _classification(config: Settings, levels: Sequence[str]) -> tuple[Box, ...]:
     evaluation = config.evaluation
     return (
-        _box("Probabilities", "of every label and document", f"precision: {_precision(config.scoring.precision)}"),
+        _box(
+            "Probabilities",
+            f"from {listed([EVIDENCE[source] for source in config.evidence.sources])}",
+            config.evidence.calibration == "level" and "combined and calibrated per level on val",
+            f"precision: {_precision(config.scoring.precision)}",
+        ),
         _thresholds(config.thresholds, levels),
         _box("Decoding", _decoding(config.decoding.confidence, levels)),
         _box(
