@@ -46,6 +46,11 @@ def test_a_run_without_the_network_shares_whatever_the_training_is():
     assert runs.home("train", "/runs/alone") == "/runs/alone"
 
 
+def test_the_baseline_is_calibrated_whatever_the_main_run_is():
+    runs = runs_of(evidence={"sources": ["network"], "calibration": "none"})
+    assert runs.config("/runs/baseline").evidence.calibration == "level"
+
+
 def test_overrides_are_key_by_key():
     """A run of a run's keys on top of the main ones, also in mappings by level."""
     sections = {"training": {"epochs": 3, "loss_weights": {"section": 1.0, "class": 0.5}}}

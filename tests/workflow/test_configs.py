@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 from sklearn.metrics import log_loss
 
@@ -25,17 +26,25 @@ from ipcascade.evaluation.history import measures_of_epoch
 from ipcascade.evaluation.metrics import evaluate
 from ipcascade.evaluation.options import DecodingOptions, PerLabelOptions, ThresholdOptions
 from ipcascade.evaluation.threshold_methods.fit import fit_thresholds
+from ipcascade.evidence.combiner import cross_fitted, fit_combiner
+from ipcascade.evidence.linear import LinearModel, fit_linear
+from ipcascade.evidence.log_odds import log_odds
+from ipcascade.evidence.neighbours import NeighbourIndex
+from ipcascade.evidence.options import LinearOptions
+from ipcascade.evidence.vectors import read_vectors
 from projects import SHOWN_COMMAND, copy_of_project
 
 pytestmark = pytest.mark.workflow
 
 # The sections, and the keys of training, in which OTHER has no default value.
-COVERED = ("thresholds", "decoding", "history", "evaluation")
+COVERED = ("evidence", "thresholds", "decoding", "history", "evaluation")
 COVERED_OF_TRAINING = (
     "loss_weights", "loss_reduction", "label_weights", "head_bias", "soft_mask", "early_stopping", "select_by",
     "mask_confidence",
 )  # fmt: skip
-AFTER_TOKENS = {"train", "score", "thresholds", "metrics", "history"}
+AFTER_TOKENS = {
+    "train", "score", "fit_linear", "index_neighbours", "combine", "thresholds", "metrics", "history"
+}  # fmt: skip
 OTHER: dict[str, Any] = {
     "training": {
         "epochs": 4,
@@ -49,6 +58,12 @@ OTHER: dict[str, Any] = {
         "early_stopping": 1,
         "select_by": "global.hierarchical.f1_micro",
         "mask_confidence": 0.15,
+    },
+    "evidence": {
+        "sources": ["neighbours", "network"],
+        "folds": 3,
+        "linear": {"ngrams": 1, "minimum_documents": 1, "maximum_features": 500, "c": 0.3},
+        "neighbours": {"count": 7, "temperature": 0.2},
     },
     "history": {"fixed": {"section": 0.35, "class": 0.05, "default": 0.2}},
     "thresholds": {
@@ -156,6 +171,12 @@ def test_the_published_thresholds_are_a_pair_of_the_grid_fitted_below_confident_
     assert {round(found["facts"][level] * 20, 9) for level in ("section", "class")} <= set(range(2, 15))
 
 
+def test_the_published_recipe_takes_the_networks_probabilities_as_they_are(published):
+    for split in ("val", "test"):
+        network = published.documents.scores_of(split, published.folder / f"results/network/{split}.parquet")
+        np.testing.assert_allclose(published.scores(split), network, atol=1e-6)
+
+
 def test_the_published_history_has_the_published_thresholds_and_chooses_the_epoch(published):
     history = published.table("training/history.parquet")
     fixed = {"section": 0.35, "class": 0.1}
@@ -178,7 +199,7 @@ def leaves(values: Any, key: str) -> dict[str, Any]:
 
 
 def test_the_other_config_has_no_default_value(other):
-    """So that a new option is added to it. The one method of decoding has no other."""
+    """So that a new option is added to it. Decoding has one method; several sources cannot do without calibration."""
     now, default = (config.model_dump(mode="json") for config in (other.config, settings.Config()))
     sections = {name: (now[name], default[name]) for name in COVERED}
     sections["training"] = tuple(
@@ -190,7 +211,37 @@ def test_the_other_config_has_no_default_value(other):
         for key, value in leaves(found, name).items()
         if leaves(usual, name).get(key, "missing") == value
     ]
-    assert unchanged == ["decoding.method"]
+    assert unchanged == ["evidence.calibration", "decoding.method"]
+
+
+def test_options_of_evidence_reach_the_scores(other):
+    """Neighbours and network by hand, with the library's functions: other count, temperature, folds, sources."""
+    documents, network = other.documents, other.folder / "results/network"
+    index = NeighbourIndex.read(other.folder / "results/neighbours", other.tree)
+    assert index.ids == documents.ids_of("train")
+    scores = {}
+    for split in ("val", "test"):
+        vectors = read_vectors(network / f"{split}_vectors.safetensors", documents.ids_of(split))
+        nearest = index.search(vectors, 7, torch.device("cpu"))
+        scores[split] = {
+            "network": log_odds(documents.scores_of(split, network / f"{split}.parquet")),
+            "neighbours": index.scores(nearest, 0.2),
+        }
+    groups = documents.groups[documents.positions("val")]
+    of_val = cross_fitted(scores["val"], other.truth("val"), groups, other.tree, folds=3, seed=42)
+    assert np.array_equal(other.scores("val"), of_val)
+    combiner = fit_combiner(scores["val"], other.truth("val"), other.tree)
+    assert np.array_equal(other.scores("test"), combiner.probabilities(scores["test"], other.tree))
+    assert other.json("evidence/combiner.json")["neighbours"] == {"count": 7, "temperature": 0.2}
+
+
+def test_options_of_the_linear_model_reach_it(other):
+    texts = np.array(other.table("corpus/corpus.parquet")["text"].to_list())
+    train = other.documents.positions("train")
+    options = LinearOptions(ngrams=1, minimum_documents=1, maximum_features=500, c=0.3)
+    expected = fit_linear(list(texts[train]), other.truth("train"), options, seed=42)
+    found = LinearModel.read(other.folder / "results/linear", len(other.tree.labels))
+    assert np.array_equal(found.decisions(texts), expected.decisions(texts))
 
 
 def test_thresholds_and_decoding_reach_the_files_and_the_measures(other):

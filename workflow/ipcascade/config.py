@@ -36,7 +36,7 @@ from ipcascade.training.options import TrainingOptions
 OVERRIDABLE = frozenset(("training", "history", "scoring", "evidence", "thresholds", "decoding", "evaluation"))
 MAIN_RUN = "main"
 """What the main run, which has no name of its own, is called where runs are compared."""
-BUILT_IN_RUNS: dict[str, dict[str, Any]] = {"baseline": {"evidence": {"sources": ["linear"]}}}
+BUILT_IN_RUNS: dict[str, dict[str, Any]] = {"baseline": {"evidence": {"sources": ["linear"], "calibration": "level"}}}
 """Runs that need no line in the config."""
 
 LINE_LENGTH = 120
