@@ -311,6 +311,10 @@ DEEP = {"levels": ["section", "class", "subclass"]}
             "training.loss_weights: there is no value for the level 'subclass', and no 'default'",
         ),
         ({"corpus": DEEP, "thresholds": {"method": "reference"}}, "reference is defined for two levels"),
+        (
+            {"decoding": {"at_most": {"subclass": 2, "default": 1}}},
+            "decoding.at_most: 'subclass' is not a level; corpus.levels has section, class",
+        ),
     ],
 )
 def test_what_does_not_fit_the_levels_is_refused(raw, sentence):

@@ -80,7 +80,7 @@ def test_thresholds_and_measures_of_any_depth(tmp_path: Path, tree: LabelTree) -
         "documents": 20,
         "levels": list(tree.levels),
         "thresholds": "global",
-        "decoding": {"method": "mask", "confidence": 0.3},
+        "decoding": {"method": "mask", "confidence": 0.3, "at_least_one": False, "at_most": None},
         "measures": evaluate(truth, predicted, probabilities, tree),
         "confidence_intervals": confidence_intervals(truth, predicted, scored.groups[test], tree, 30, 0.9, seed=4),
         "confidence": 0.9,

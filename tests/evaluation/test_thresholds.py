@@ -1,5 +1,7 @@
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,18 +12,21 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import f1_score
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import write_json
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.random_streams import stream
 from ipcascade.evaluation.counts import NEVER, best_f1
 from ipcascade.evaluation.decoding import decode
-from ipcascade.evaluation.options import DecodingOptions, PerLabelOptions, ThresholdOptions
+from ipcascade.evaluation.options import BlendOptions, DecodingOptions, PerLabelOptions, ThresholdOptions
 from ipcascade.evaluation.reference_h_f1 import best_on_grid
+from ipcascade.evaluation.threshold_methods.blend import blended_thresholds
+from ipcascade.evaluation.threshold_methods.expected_f1 import expected_f1_thresholds, expected_optima
 from ipcascade.evaluation.threshold_methods.fit import fit_thresholds
 from ipcascade.evaluation.threshold_methods.fixed import fixed_thresholds
 from ipcascade.evaluation.threshold_methods.global_optimum import global_thresholds
 from ipcascade.evaluation.threshold_methods.per_label import per_label_thresholds
 from ipcascade.evaluation.threshold_methods.reference import reference_thresholds
-from ipcascade.evaluation.thresholds import Thresholds
+from ipcascade.evaluation.thresholds import Thresholds, read_thresholds
 
 TREE = make_tree({"section": {"A": "", "B": ""}, "class": {"A01": "A", "B01": "B", "A02": "A", "B02": "B"}})
 DEEP = make_tree(
@@ -213,6 +218,130 @@ def test_a_level_without_positives_is_never_predicted(guard: str) -> None:
     assert not decode(certain, found.values, TREE, DecodingOptions())[:, TREE.columns["class"]].any()
 
 
+# Labels, from their probabilities alone
+
+
+def expected_f1(probabilities: np.ndarray, threshold: float) -> float:
+    """The F1 of a label whose documents are true with their probability: counted with it, and the rest as false."""
+    chances = probabilities.astype(float)
+    truth, predicted = np.repeat([True, False], len(chances)), np.tile(chances > threshold, 2)
+    return float(f1_score(truth, predicted, sample_weight=np.concatenate([chances, 1 - chances]), zero_division=0))
+
+
+def cuts_of(probabilities: np.ndarray) -> np.ndarray:
+    """Thresholds that give all label sets that a threshold can give."""
+    points = np.unique(np.append(probabilities.astype(float), [0.0, 1.0]))
+    return np.concatenate([points, (points[1:] + points[:-1]) / 2])
+
+
+@given(st.sampled_from([eighths, st.floats(0, 1, width=32)]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_cut_has_a_higher_expected_f1(elements: st.SearchStrategy[float], data: st.DataObject) -> None:
+    probabilities = data.draw(hnp.arrays(np.float32, st.tuples(st.integers(1, 12), st.just(2)), elements=elements))
+    thresholds, f1 = expected_optima(probabilities)
+    assert thresholds.dtype == f1.dtype == np.float64
+    for column, threshold, reached in zip(probabilities.T, thresholds, f1, strict=True):
+        found = [expected_f1(column, cut) for cut in cuts_of(column)]
+        assert reached == pytest.approx(max(found), abs=1e-12) == pytest.approx(expected_f1(column, threshold))
+        predicted = column > threshold
+        if column.any():
+            # Lipton et al.: just the documents above half the optimum, but for those at it.
+            assert (column[predicted] >= reached / 2 - 1e-9).all() and (column[~predicted] <= reached / 2 + 1e-9).all()
+        else:
+            assert (threshold, reached) == (NEVER, 0)
+
+
+def test_expected_f1_by_hand() -> None:
+    columns = np.array([[0.75, 0.5, 0.25, 0], [0.25, 0.25, 0.25, 0.25], [1, 1, 0, 0], [0, 0, 0, 0]], dtype=np.float32)
+    thresholds, f1 = expected_optima(columns.T)
+    # 2 * .75 / (1 + 1.5), 2 * 1.25 / (2 + 1.5), 2 * 1.5 / (3 + 1.5): the second cut, halfway from .5 to .25.
+    # Four times .25: all or none, 2 / (4 + 1). Certain documents alone. Never.
+    assert thresholds.tolist() == [0.375, 0.125, 0.5, NEVER]
+    assert f1.tolist() == pytest.approx([5 / 7, 2 / 5, 1, 0])
+
+
+def test_of_equal_cuts_the_one_with_the_fewest_predictions() -> None:
+    column = np.array([[0.5], [0.25], [0.25]], dtype=np.float32)  # 1 / 2; 1.5 / 3; 2 / 4
+    assert expected_optima(column)[0].tolist() == [0.375]
+
+
+@BOTH
+def test_expected_f1_thresholds_need_no_truth(tree: LabelTree) -> None:
+    truth, probabilities = random_case(60, tree=tree)
+    probabilities[:, tree.index["B02"]] = 0
+    options = ThresholdOptions(method="expected_f1")
+    found, other = (
+        fit_thresholds(labels, probabilities, tree, options, DecodingOptions(), 0) for labels in (truth, ~truth)
+    )
+    assert found.values.tolist() == other.values.tolist() and found.facts == other.facts
+    _, f1 = expected_optima(probabilities)
+    assert found.facts == {
+        "f1_macro": {level: pytest.approx(f1[columns].mean()) for level, columns in tree.columns.items()},
+        "never": ["B02"],
+    }
+    assert found.values[tree.index["B02"]] == NEVER
+
+
+def test_on_calibrated_probabilities_the_expected_f1_is_reached() -> None:
+    random = np.random.default_rng(0)
+    probabilities = random.beta(0.2, 2, (40_000, WIDTH)).astype(np.float32)
+    truth = random.random(probabilities.shape) < probabilities
+    thresholds, expected = expected_optima(probabilities)
+    for label in range(WIDTH):
+        reached = f1(truth[:, label], probabilities[:, label] > thresholds[label])
+        assert reached == pytest.approx(expected[label], abs=0.02)
+        assert reached == pytest.approx(best_f1(truth[:, label], probabilities[:, label])[1], abs=0.01)
+
+
+@BOTH
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_blend_is_the_weighted_geometric_mean(tree: LabelTree, share: float) -> None:
+    truth, probabilities = random_case(60, tree=tree)
+    found = blended_thresholds(truth, probabilities, tree, BlendOptions(share=share))
+    everywhere = global_thresholds(truth, probabilities, tree)
+    expected = expected_f1_thresholds(probabilities, tree)
+    assert not set(everywhere.values) & set(expected.values)
+    pairs = zip(everywhere.values, expected.values, strict=True)
+    means = [math.exp((1 - share) * math.log(one) + share * math.log(other)) for one, other in pairs]
+    assert found.values.tolist() == pytest.approx(means)
+    assert found.facts == {"share": share, "global": everywhere.facts, "never": []}
+    if share in (0, 1):
+        assert found.values.tolist() == (expected if share else everywhere).values.tolist(), "bit for bit"
+
+
+def test_blend_by_hand() -> None:
+    tree = make_tree({"section": {"A": "", "B": ""}})
+    probabilities = np.array([[0.5, 0.25], [0.5, 0.25], [0, 0]], dtype=np.float32)
+    truth = np.array([[True, False], [True, False], [False, False]])
+    # The level's optimum lies halfway from .5 to .25; of the labels' own, halfway from .5 and .25 to 0.
+    found = blended_thresholds(truth, probabilities, tree, BlendOptions())
+    assert found.values.tolist() == pytest.approx([math.sqrt(0.375 * 0.25), math.sqrt(0.375 * 0.125)])
+
+
+@pytest.mark.parametrize(
+    ("share", "never"),
+    [
+        (0.0, ["A01", "B01", "A02", "B02"]),
+        (0.5, ["B", "A01", "B01", "A02", "B02"]),
+        (1.0, ["B", "B02"]),
+    ],
+)
+def test_never_is_not_averaged(share: float, never: list[str]) -> None:
+    """No class has a positive; all probabilities of B and B02 are 0."""
+    truth, probabilities = random_case(60)
+    truth[:, TREE.columns["class"]] = False
+    probabilities[:, [TREE.index["B"], TREE.index["B02"]]] = 0
+    found = blended_thresholds(truth, probabilities, TREE, BlendOptions(share=share))
+    assert found.facts["never"] == never
+    assert [code for code, value in zip(TREE.labels, found.values, strict=True) if value == NEVER] == never
+    assert (found.values > 0).all()
+    certain = np.ones((1, WIDTH), dtype=np.float32)
+    for method in ("mask", "coherent"):
+        decoding = DecodingOptions.model_validate({"method": method, "at_least_one": True})
+        labels = decode(certain, found.values, TREE, decoding)
+        assert not labels[:, [TREE.index[code] for code in never]].any()
+
+
 # The published grid
 
 
@@ -238,7 +367,7 @@ def test_reference_thresholds_need_two_levels(name: str, levels: int) -> None:
 # Fitting and storing
 
 
-@pytest.mark.parametrize("method", ["fixed", "global", "per_label", "reference"])
+@pytest.mark.parametrize("method", ["fixed", "global", "per_label", "expected_f1", "blend", "reference"])
 def test_fit_goes_by_the_method_and_comes_back_from_json(method: str) -> None:
     truth, probabilities = random_case(80)
     options = ThresholdOptions.model_validate({"method": method})
@@ -248,6 +377,8 @@ def test_fit_goes_by_the_method_and_comes_back_from_json(method: str) -> None:
         "fixed": lambda: fixed_thresholds({"section": 0.5, "class": 0.5}, TREE),
         "global": lambda: global_thresholds(truth, probabilities, TREE),
         "per_label": lambda: per_label_thresholds(truth, probabilities, TREE, options.per_label, 3),
+        "expected_f1": lambda: expected_f1_thresholds(probabilities, TREE),
+        "blend": lambda: blended_thresholds(truth, probabilities, TREE, options.blend),
         "reference": lambda: reference_thresholds(truth, probabilities, TREE, decoding),
     }[method]()
     assert found.method == expected.method == method
@@ -261,7 +392,7 @@ def test_fit_goes_by_the_method_and_comes_back_from_json(method: str) -> None:
     assert json.loads(text)["levels"] == ["section", "class"]
 
 
-@pytest.mark.parametrize("method", ["fixed", "global", "per_label"])
+@pytest.mark.parametrize("method", ["fixed", "global", "per_label", "expected_f1", "blend"])
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 def test_each_method_fits_any_depth(tree: LabelTree, method: str) -> None:
     random = np.random.default_rng(0)
@@ -278,7 +409,7 @@ def test_each_method_fits_any_depth(tree: LabelTree, method: str) -> None:
 def test_the_order_of_documents_changes_nothing_but_the_folds() -> None:
     truth, probabilities = random_case(100)
     order = np.random.default_rng(1).permutation(100)
-    for method in ("global", "per_label", "reference"):
+    for method in ("global", "per_label", "expected_f1", "blend", "reference"):
         options = ThresholdOptions.model_validate({"method": method})
         straight, turned = (
             fit_thresholds(truth[rows], probabilities[rows], TREE, options, DecodingOptions(), 0)
@@ -301,6 +432,40 @@ def test_thresholds_of_another_label_tree_are_refused() -> None:
     content["thresholds"] |= {"B02": 0.5, "A99": 0.5}
     with pytest.raises(UserError, match="only the thresholds have the label 'A99'"):
         Thresholds.from_json(content, TREE)
+
+
+def stored(path: Path, decoding: dict[str, Any]) -> Path:
+    content = fixed_thresholds({"section": 0.5, "class": 0.5}, TREE).to_json(TREE)
+    write_json(path, content | {"decoding": decoding})
+    return path
+
+
+def test_a_file_from_before_an_option_has_its_default(tmp_path: Path) -> None:
+    path = stored(tmp_path / "thresholds.json", {"method": "mask", "confidence": 0.25})
+    thresholds, decoding = read_thresholds(path, TREE)
+    assert thresholds.values.tolist() == [0.5] * WIDTH
+    assert decoding == DecodingOptions(method="mask", confidence=0.25, at_least_one=False, at_most=None)
+
+
+def test_the_decoding_is_read_as_it_was_stored(tmp_path: Path) -> None:
+    decoding = DecodingOptions(method="coherent", at_least_one=True, at_most={"class": 3, "default": 2})
+    path = stored(tmp_path / "thresholds.json", decoding.model_dump(mode="json"))
+    assert read_thresholds(path, TREE)[1] == decoding
+
+
+@pytest.mark.parametrize(
+    ("decoding", "words"),
+    [
+        ({"at_most": {"clas": 2}}, r"decoding\.at_most has 'clas', which is not a level of the label tree \(section"),
+        ({"at_most": {"class": 0}}, r"has 0 as 'decoding\.at_most\.class'"),
+        ({"at_least_one": "x"}, r"has 'x' as 'decoding\.at_least_one'"),
+    ],
+)
+def test_a_stored_decoding_that_is_none_is_refused(tmp_path: Path, decoding: dict[str, Any], words: str) -> None:
+    path = stored(tmp_path / "thresholds.json", decoding)
+    with pytest.raises(UserError, match=words) as failure:
+        read_thresholds(path, TREE)
+    assert str(failure.value).startswith(str(path))
 
 
 def test_invalid_probabilities_are_refused() -> None:

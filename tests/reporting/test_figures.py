@@ -50,7 +50,7 @@ EVERYTHING = {
         "loss_reduction": "mean", "precision": "fp16", "encoder_learning_rate": 5e-6,
     },
     "thresholds": {"method": "per_label"},
-    "decoding": {"confidence": 0.1},
+    "decoding": {"confidence": 0.1, "at_least_one": True, "at_most": {"default": 10}},
     "evaluation": {"bootstrap": 0},
 }  # fmt: skip
 
@@ -340,13 +340,31 @@ def test_the_diagram_shows_what_was_run():
     for phrase in (
         "Synthetic delivery", "all, 177,000 documents", "kinds: A, W", "filed 1990 to 2020", "title and abstract",
         "labels: of its representative", "p > 0.1", "one threshold per label", "precision: FP16", "bias: -2",
-        "stops after 2 epochs", "logits of classes × 0.1",
+        "stops after 2 epochs", "logits of classes × 0.1", "at least one label per document",
+        "at most 10 sections and 10 classes",
     ):  # fmt: skip
         assert phrase in text
     assert "bootstrap" not in text
+    assert "at least one label" not in diagram_text(Config()) and "at most" not in diagram_text(Config())
     assert "Fixed thresholds section 0.5" in diagram_text(load({"thresholds": {"method": "fixed"}}))
     chosen = load({"training": {"select_by": "val_loss"}})
     assert "best epoch on val by val_loss" in diagram_text(chosen)
+
+
+@pytest.mark.parametrize(
+    ("sections", "levels", "phrase"),
+    [
+        ({"thresholds": {"method": "expected_f1"}}, 2, "one threshold per label by best expected F1"),
+        ({"thresholds": {"method": "blend"}}, 2, "between global and best expected F1 (share 0.5)"),
+        ({"decoding": {"method": "coherent"}}, 2, "classes and sections together, by the largest sum of p - threshold"),
+        ({"decoding": {"method": "coherent"}}, 3, "labels and parents together, by the largest sum of p - threshold"),
+        ({"decoding": {"method": "coherent"}}, 1, "labels above their thresholds"),
+        ({"decoding": {"at_most": {"class": 1}}}, 2, "at most 1 class "),
+        ({"decoding": {"at_most": {"class": 2, "default": 1}}}, 2, "at most 1 section and 2 classes"),
+    ],
+)
+def test_the_diagram_names_thresholds_and_decoding(sections, levels, phrase):
+    assert phrase in diagram_text(config_of(levels, sections), levels)
 
 
 def test_the_diagram_of_three_levels():

@@ -24,7 +24,7 @@ from ipcascade.evaluation.bootstrap import confidence_intervals
 from ipcascade.evaluation.decoding import decode
 from ipcascade.evaluation.history import measures_of_epoch
 from ipcascade.evaluation.metrics import evaluate
-from ipcascade.evaluation.options import DecodingOptions, PerLabelOptions, ThresholdOptions
+from ipcascade.evaluation.options import BlendOptions, DecodingOptions, PerLabelOptions, ThresholdOptions
 from ipcascade.evaluation.threshold_methods.fit import fit_thresholds
 from ipcascade.evidence.combiner import cross_fitted, fit_combiner
 from ipcascade.evidence.linear import LinearModel, fit_linear
@@ -70,8 +70,9 @@ OTHER: dict[str, Any] = {
         "method": "per_label",
         "fixed": {"section": 0.4, "class": 0.15, "default": 0.2},
         "per_label": {"guard": "joint", "floor": 0.2, "minimum_positives": 4, "folds": 2},
+        "blend": {"share": 0.25},
     },
-    "decoding": {"confidence": 0.25},
+    "decoding": {"method": "coherent", "confidence": 0.25, "at_least_one": True, "at_most": {"class": 3, "default": 2}},
     "evaluation": {"bootstrap": 15, "confidence": 0.8},
 }
 
@@ -163,12 +164,17 @@ def test_the_published_recipe_runs_to_its_end(published):
 
 def test_the_published_thresholds_are_a_pair_of_the_grid_fitted_below_confident_parents(published):
     found = published.json("thresholds/thresholds.json")
-    assert found["method"] == "reference" and found["decoding"] == {"method": "mask", "confidence": 0.1}
+    decoding = {"method": "mask", "confidence": 0.1, "at_least_one": False, "at_most": None}
+    assert found["method"] == "reference" and found["decoding"] == decoding
     case = published.truth("val"), published.scores("val"), published.tree
     options = ThresholdOptions(method="reference")
     expected = fit_thresholds(*case, options, DecodingOptions(confidence=0.1), seed=42)
     assert published.thresholds().tolist() == expected.values.tolist()
     assert {round(found["facts"][level] * 20, 9) for level in ("section", "class")} <= set(range(2, 15))
+    scores = published.scores("test")
+    predicted = decode(scores, expected.values, published.tree, DecodingOptions(confidence=0.1))
+    measures = evaluate(published.truth("test"), predicted, scores, published.tree)
+    assert published.json("metrics/test.json")["measures"] == measures
 
 
 def test_the_published_recipe_takes_the_networks_probabilities_as_they_are(published):
@@ -199,7 +205,7 @@ def leaves(values: Any, key: str) -> dict[str, Any]:
 
 
 def test_the_other_config_has_no_default_value(other):
-    """So that a new option is added to it. Decoding has one method; several sources cannot do without calibration."""
+    """So that a new option is added to it. Several sources cannot do without calibration."""
     now, default = (config.model_dump(mode="json") for config in (other.config, settings.Config()))
     sections = {name: (now[name], default[name]) for name in COVERED}
     sections["training"] = tuple(
@@ -211,7 +217,7 @@ def test_the_other_config_has_no_default_value(other):
         for key, value in leaves(found, name).items()
         if leaves(usual, name).get(key, "missing") == value
     ]
-    assert unchanged == ["evidence.calibration", "decoding.method"]
+    assert unchanged == ["evidence.calibration"]
 
 
 def test_options_of_evidence_reach_the_scores(other):
@@ -246,11 +252,11 @@ def test_options_of_the_linear_model_reach_it(other):
 
 def test_thresholds_and_decoding_reach_the_files_and_the_measures(other):
     stored, measured = other.json("thresholds/thresholds.json"), other.json("metrics/test.json")
-    decoding = DecodingOptions(confidence=0.25)
+    decoding = DecodingOptions.model_validate(OTHER["decoding"])
     options = ThresholdOptions(method="per_label", per_label=PerLabelOptions(guard="joint", folds=2))
     fitted = fit_thresholds(other.truth("val"), other.scores("val"), other.tree, options, decoding, seed=42)
     assert stored["method"] == measured["thresholds"] == "per_label" and stored["facts"]["guard"] == "joint"
-    assert stored["decoding"] == measured["decoding"] == {"method": "mask", "confidence": 0.25}
+    assert stored["decoding"] == measured["decoding"] == OTHER["decoding"]
     assert other.thresholds().tolist() == fitted.values.tolist()
     truth, scores = other.truth("test"), other.scores("test")
     predicted = decode(scores, fitted.values, other.tree, decoding)
@@ -269,6 +275,8 @@ def test_thresholds_and_decoding_reach_the_files_and_the_measures(other):
             {"per_label": {"guard": "scutfbr", "floor": 0.2, "minimum_positives": 4}},
             ThresholdOptions(method="per_label", per_label=PerLabelOptions(floor=0.2, minimum_positives=4)),
         ),
+        ({"method": "expected_f1"}, ThresholdOptions(method="expected_f1")),
+        ({"method": "blend"}, ThresholdOptions(method="blend", blend=BlendOptions(share=0.25))),
     ],
 )
 def test_options_of_other_threshold_methods_reach_them(other, commands, tmp_path, given, options):

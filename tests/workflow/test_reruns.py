@@ -154,6 +154,7 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
         ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
          {"thresholds", "metrics", "table2"}),
         ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
+        ("evaluation/coherent.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
         ("evaluation/ranking.py", replaced("PRECISION_AT = (1, 3, 5)", "PRECISION_AT = (1, 3)"),
          {"metrics", "table2", "history", "figure3"}),
         ("evaluation/history.py", lambda text: text.replace("    return columns", "    return dict(columns)"),

@@ -96,12 +96,11 @@ class Config(Section):
         )
         for key, values, defaults in mappings:
             # A name that the defaults have is not a typo, though the levels that are learned may be others.
-            strange = sorted(values.keys() - {*levels, DEFAULT, *defaults})
-            if strange:
-                raise ValueError(f"{key}: {strange[0]!r} is not a level; corpus.levels has {', '.join(levels)}")
+            _check_levels(key, values, (*levels, *defaults), levels)
             missing = [level for level in levels if level not in values and DEFAULT not in values]
             if missing:
                 raise ValueError(f"{key}: there is no value for the level {missing[0]!r}, and no {DEFAULT!r}")
+        _check_levels("decoding.at_most", self.decoding.at_most or {}, levels, levels)
         weights = self.training.loss_weights
         if not any(weights.get(level, weights.get(DEFAULT)) for level in levels):
             raise ValueError("training.loss_weights: all weights are 0, so there is nothing to learn")
@@ -113,6 +112,12 @@ class Config(Section):
         if self.thresholds.method == "reference" and len(levels) != 2:
             raise ValueError("thresholds.method: reference is defined for two levels; choose global or per_label")
         return self
+
+
+def _check_levels(key: str, values: Mapping[str, Any], names: Sequence[str], levels: Sequence[str]) -> None:
+    """Raise ValueError for a key of a mapping by level that is neither `default` nor one of the names."""
+    if strange := sorted(values.keys() - {*names, DEFAULT}):
+        raise ValueError(f"{key}: {strange[0]!r} is not a level; corpus.levels has {', '.join(levels)}")
 
 
 def load(raw: Any, files: Sequence[YamlFile] = ()) -> Config:

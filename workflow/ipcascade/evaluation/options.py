@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import NUMBER, WHOLE, Count, Probability, Section
+from ipcascade.core.options import DEFAULT, NUMBER, WHOLE, Count, Probability, Section, Truth, by_level
 
 REFERENCE_H_F1 = "reference.reference.h_f1"
 HIERARCHICAL_F1 = "global.hierarchical.f1_micro"
@@ -47,25 +47,47 @@ class PerLabelOptions(Section):
     """Folds of the joint method."""
 
 
+class BlendOptions(Section):
+    """The method blend: per label the weighted geometric mean of the thresholds of global and expected_f1."""
+
+    share: Probability = 0.5
+    """Weight of expected_f1; 0 is the method global, 1 the method expected_f1."""
+
+
 class ThresholdOptions(Section):
     """From probabilities to decisions; fitted on the validation split only."""
 
-    method: Literal["fixed", "global", "per_label", "reference"] = "global"
-    """fixed: the numbers below; global: one optimum per level; per_label: one per label; reference: the published grid,
-    by reference H-F1, for trees of two levels."""
+    method: Literal["fixed", "global", "per_label", "expected_f1", "blend", "reference"] = "global"
+    """fixed: the numbers below; global: one optimum per level; per_label: one per label; expected_f1: one per label
+    from calibrated probabilities alone, without true labels; blend: between global and expected_f1; reference: the
+    published grid, by reference H-F1 of masked labels, for trees of two levels."""
     fixed: dict[str, Probability] = {"default": 0.5}
     """Numbers of the method fixed, by level; `default` holds for levels that are not named."""
     per_label: PerLabelOptions = PerLabelOptions()
+    blend: BlendOptions = BlendOptions()
 
 
 class DecodingOptions(Section):
-    """Parent-child consistency."""
+    """Parent-child consistency, and the number of labels."""
 
-    method: Literal["mask"] = "mask"
+    method: Literal["mask", "coherent"] = "mask"
     """mask: labels only below parents with a high enough probability; where no label of the level above has one, all
-    labels of the level can be predicted."""
+    labels of the level can be predicted. coherent: the label set, each label with its parents, with the largest sum of
+    probability - threshold."""
     confidence: Probability | None = None
-    """The probability that a parent must exceed; null: its own threshold (only below predicted parents)."""
+    """The probability that a parent must exceed (mask); null: its own threshold (only below predicted parents)."""
+    at_least_one: Truth = False
+    """A document without a label gets its most probable label of the first level, and a predicted label without any of
+    its children its most probable child, down to the lowest level."""
+    at_most: dict[str, Count] | None = None
+    """Most labels per document, by level; the most probable are kept. `default` holds for levels that are not named;
+    without it they have no limit, as with null."""
+
+
+def most_labels(options: DecodingOptions, levels: Sequence[str]) -> dict[str, int]:
+    """The most labels of a document on each level that has such a limit."""
+    at_most = options.at_most or {}
+    return by_level(at_most, [level for level in levels if level in at_most or DEFAULT in at_most])
 
 
 class EvaluationOptions(Section):

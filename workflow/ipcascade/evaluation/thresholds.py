@@ -1,7 +1,7 @@
 """Fitted thresholds and their file. How they are fitted: threshold_methods/.
 
-A label is predicted where probability > threshold, strictly (see mask.py). All thresholds are from 0 to 1: one of 1
-predicts nothing, one of 0 all but a probability of exactly 0.
+A label is predicted where probability > threshold, strictly (see mask.py; coherent.py adds up what the labels of a
+branch gain). All thresholds are from 0 to 1: one of 1 predicts nothing, one of 0 all but a probability of exactly 0.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import numpy as np
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import check_content, read_json
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.options import DEFAULT
 from ipcascade.core.schemas import FittedThresholds
 from ipcascade.evaluation.options import DecodingOptions
 
@@ -57,11 +58,19 @@ class Thresholds:
 def read_thresholds(path: Path, tree: LabelTree) -> tuple[Thresholds, DecodingOptions]:
     """A thresholds.json: the thresholds, and the decoding that they were fitted for and are to be applied with.
 
-    Raises UserError where the file is something else, damaged, or of another label tree.
+    Options that the file does not have, since an earlier version wrote it, have their defaults. Raises UserError where
+    the file is something else, damaged, or of another label tree.
     """
     content = read_json(path, FittedThresholds)
     check_content(DecodingOptions, content["decoding"], str(path), "decoding")
     try:
-        return Thresholds.from_json(content, tree), DecodingOptions.model_validate(content["decoding"])
+        thresholds = Thresholds.from_json(content, tree)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+    decoding = DecodingOptions.model_validate(content["decoding"])
+    if strange := sorted((decoding.at_most or {}).keys() - {*tree.levels, DEFAULT}):
+        raise UserError(
+            f"{path}: decoding.at_most has {strange[0]!r}, which is not a level of the label tree "
+            f"({', '.join(tree.levels)}); fit the thresholds again"
+        )
+    return thresholds, decoding

@@ -13,7 +13,7 @@ from ipcascade.core.names import SPLITS
 from ipcascade.core.options import by_level
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.encoder.options import EncoderOptions, TokenOptions
-from ipcascade.evaluation.options import DecodingOptions, EvaluationOptions, ThresholdOptions
+from ipcascade.evaluation.options import DecodingOptions, EvaluationOptions, ThresholdOptions, most_labels
 from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import ScoringOptions
 from ipcascade.reporting import diagram, style
@@ -150,7 +150,7 @@ def _classification(config: Settings, levels: Sequence[str]) -> tuple[Box, ...]:
             f"precision: {_precision(config.scoring.precision)}",
         ),
         _thresholds(config.thresholds, levels),
-        _box("Decoding", _decoding(config.decoding.confidence, levels)),
+        _box("Decoding", _decoding(config.decoding, levels), *_label_limits(config.decoding, levels)),
         _box(
             "Evaluation on test",
             "flat, hierarchical, ranking, calibration",
@@ -183,18 +183,27 @@ def _thresholds(options: ThresholdOptions, levels: Sequence[str]) -> Box:
     lines = {
         "global": ("one threshold per level", "by best F1 micro"),
         "per_label": ("one threshold per label, by best F1", GUARDS[options.per_label.guard]),
+        "expected_f1": ("one threshold per label", "by best expected F1"),
+        "blend": ("one threshold per label, between global", f"and best expected F1 (share {options.blend.share:g})"),
         "reference": ("published grid, by best reference H-F1",),
     }
     return Box("Thresholds, fitted on val", lines[options.method])
 
 
-def _decoding(confidence: float | None, levels: Sequence[str]) -> str:
+def _decoding(options: DecodingOptions, levels: Sequence[str]) -> str:
     if len(levels) == 1:
         return "labels above their thresholds"
     children, parents = _below(levels)
-    if confidence is None:
+    if options.method == "coherent":
+        return f"{children} and {parents} together, by the largest sum of {_unbroken('p - threshold')}"
+    if options.confidence is None:
         return f"{children} only below predicted {parents}"
-    return f"{children} only below {parents} with {_probability('>', confidence)}"
+    return f"{children} only below {parents} with {_probability('>', options.confidence)}"
+
+
+def _label_limits(options: DecodingOptions, levels: Sequence[str]) -> tuple[str | bool, ...]:
+    most = [_unbroken(count(limit, level_name(level))) for level, limit in most_labels(options, levels).items()]
+    return options.at_least_one and "at least one label per document", bool(most) and f"at most {listed(most)}"
 
 
 def _soft_mask(training: TrainingOptions, levels: Sequence[str]) -> str | None:

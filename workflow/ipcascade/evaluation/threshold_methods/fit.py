@@ -4,7 +4,7 @@ A new method is a module beside this one, with a function that returns `Threshol
 `ThresholdOptions.method`.
 
 Except for `reference`, which scores masked label sets, thresholds are fitted on the probabilities as they are, before
-the mask: the mask only removes labels, and it would make the optimum depend on the thresholds of the level above.
+decoding: the optimum of a level would otherwise depend on the thresholds of the others.
 
 Every fit is exact by sorting once, O(n log n), where a grid would only come near.
 """
@@ -15,6 +15,8 @@ from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.options import by_level
 from ipcascade.evaluation.counts import check_probabilities
 from ipcascade.evaluation.options import DecodingOptions, ThresholdOptions
+from ipcascade.evaluation.threshold_methods.blend import blended_thresholds
+from ipcascade.evaluation.threshold_methods.expected_f1 import expected_f1_thresholds
 from ipcascade.evaluation.threshold_methods.fixed import fixed_thresholds
 from ipcascade.evaluation.threshold_methods.global_optimum import global_thresholds
 from ipcascade.evaluation.threshold_methods.per_label import per_label_thresholds
@@ -43,5 +45,9 @@ def fit_thresholds(
             return global_thresholds(truth, probabilities, tree)
         case "per_label":
             return per_label_thresholds(truth, probabilities, tree, options.per_label, seed)
+        case "expected_f1":
+            return expected_f1_thresholds(probabilities, tree)
+        case "blend":
+            return blended_thresholds(truth, probabilities, tree, options.blend)
         case "reference":
             return reference_thresholds(truth, probabilities, tree, decoding)
