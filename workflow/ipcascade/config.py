@@ -19,6 +19,7 @@ from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.encoder.options import EncoderOptions, TokenOptions
 from ipcascade.evaluation.options import (
+    AnalysisOptions,
     BaselineOptions,
     DecodingOptions,
     EvaluationOptions,
@@ -56,6 +57,7 @@ class Config(Section):
     thresholds: ThresholdOptions = ThresholdOptions()
     decoding: DecodingOptions = DecodingOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
     baseline: BaselineOptions = BaselineOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()

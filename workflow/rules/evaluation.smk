@@ -1,6 +1,8 @@
 # Evaluation. Requires: scores, corpus, splits.
-# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, and the same for the linear baseline below
-# results/runs/baseline/.
+# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for the linear
+# baseline below results/runs/baseline/.
+
+from ipcascade.core.names import ANALYSIS
 
 
 rule fit_baseline:
@@ -83,6 +85,36 @@ rule metrics:
         "python -m ipcascade metrics --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split}"
         " --scores {input.scores} --thresholds {input.thresholds} --metrics {output}"
+
+
+rule analysis:
+    input:
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        val="results{run}/scores/val.parquet",
+        test="results{run}/scores/test.parquet",
+        thresholds="results{run}/thresholds/thresholds.json",
+    output:
+        multiext("results{run}/analysis/", *ANALYSIS),
+    log:
+        "logs{run}/analysis.log",
+    benchmark:
+        "logs{run}/benchmarks/analysis.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=RUN_CONFIG,
+        analysis=output_folder,
+        options=options("analysis"),
+        code=code("analysis"),
+    shell:
+        "python -m ipcascade analysis --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --val {input.val} --test {input.test}"
+        " --thresholds {input.thresholds} --analysis {params.analysis}"
 
 
 rule baseline:

@@ -19,3 +19,13 @@ LABELS = "labels.json"
 TOKEN_IDS = "ids.bin"
 TOKEN_OFFSETS = "offsets.npy"
 TOKEN_FACTS = "tokens.json"
+
+# Files of an error analysis.
+RELIABILITY = "reliability.csv"
+RISK_COVERAGE = "risk_coverage.csv"
+LEVELS = "levels.csv"
+CONFUSION = "confusion.csv"
+BY_GROUP = "by_group.csv"
+BY_FREQUENCY = "by_frequency.csv"
+WORST_DOCUMENTS = "worst_documents.csv"
+ANALYSIS = (RELIABILITY, RISK_COVERAGE, LEVELS, CONFUSION, BY_GROUP, BY_FREQUENCY, WORST_DOCUMENTS)
