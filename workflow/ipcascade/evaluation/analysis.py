@@ -67,13 +67,12 @@ def analyse(
 
 def _probabilities(val: Labelled, test: Labelled, precision: float) -> dict[str, Records]:
     """The tables on the probabilities of one level."""
-    curves = [risk_coverage(split.truth, split.predicted, split.probabilities) for split in (val, test)]
+    on_val, curve = (risk_coverage(split.truth, split.predicted, split.probabilities) for split in (val, test))
     of_level = {
         "documents": len(test.truth),
         **calibration_measures(test.truth, test.probabilities),
-        **abstention(*curves, precision),
+        **abstention(on_val, curve, precision),
     }
-    curve = curves[1]
     columns = {
         "bound": curve.bounds, "documents": curve.documents, "coverage": curve.coverage,
         "precision": curve.precision, "recall": curve.recall,

@@ -65,11 +65,17 @@ class RiskCoverage:
         return float(self.bounds[reached[-1]]) if len(reached) else None
 
     def at(self, bound: float | None) -> dict[str, float | None]:
-        """Coverage and precision above a bound, which may be of other documents; no precision where none is above."""
-        above = 0 if bound is None else int((self.bounds >= bound).sum())
-        if not above:
-            return {"coverage": 0.0, "precision": None}
-        return {"coverage": float(self.coverage[above - 1]), "precision": float(self.precision[above - 1])}
+        """What a bound, which may be that of other documents, gives here: coverage, precision, left_to_person.
+
+        left_to_person is the share of all documents that are not covered; without documents there is no precision.
+        """
+        cut = 0 if bound is None else int((self.bounds >= bound).sum())
+        documents = int(self.documents[cut - 1]) if cut else 0
+        return {
+            "coverage": documents / self.of,
+            "precision": float(self.precision[cut - 1]) if cut else None,
+            "left_to_person": (self.of - documents) / self.of,
+        }
 
 
 def risk_coverage(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> RiskCoverage:
@@ -94,11 +100,13 @@ def abstention(val: RiskCoverage, test: RiskCoverage, precision: float) -> dict[
     may be below the one wanted: that on val is the best of many.
     """
     bound = val.lowest_bound(precision)
-    reached = test.at(bound)
+    fitted, reached = val.at(bound), test.at(bound)
     return {
         "wanted_precision": precision,
         "bound": bound,
-        **{f"val_{name}": value for name, value in val.at(bound).items()},
-        **{f"test_{name}": value for name, value in reached.items()},
-        "left_to_person": 1 - (reached["coverage"] or 0.0),
+        "val_coverage": fitted["coverage"],
+        "val_precision": fitted["precision"],
+        "test_coverage": reached["coverage"],
+        "test_precision": reached["precision"],
+        "left_to_person": reached["left_to_person"],
     }

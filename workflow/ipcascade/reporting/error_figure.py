@@ -5,6 +5,7 @@ most often confused, and last F1 micro by number of labels, by text length and, 
 """
 
 import math
+import re
 from itertools import cycle
 
 import polars as pl
@@ -146,8 +147,17 @@ def _years(by_group: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_order(groups: pl.DataFrame) -> list[str]:
-    """The groups of all levels in ascending order, which is that of the numbers that their names begin with."""
-    return sorted(groups["group"].unique().to_list(), key=lambda name: int(name.split()[0]))
+    """The groups of all levels in ascending order, which is that of the numbers that their names begin with.
+
+    Raises UserError for a group that does not begin with one.
+    """
+    names = groups["group"].unique().sort().to_list()
+    for name in names:
+        if not re.match(r"[0-9]{1,9}( |$)", name):
+            raise UserError(
+                f"figure 5: the group {name!r} of {groups['grouping'][0]!r} is none; make the analysis again"
+            )
+    return sorted(names, key=lambda name: int(name.split()[0]))
 
 
 def _short(name: str) -> str:
