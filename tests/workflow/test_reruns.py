@@ -18,7 +18,8 @@ from projects import Project, rules_in
 
 pytestmark = pytest.mark.workflow
 TARGETS = {"all", "tables", "figures", "baseline", "predictions"}
-AFTER_TRAINING = {"score", "thresholds", "metrics", "table2", "history", "figure3"}
+ANALYSIS = {"analysis", "figure4", "figure5"}
+AFTER_TRAINING = {"score", "thresholds", "metrics", "table2", "history", "figure3"} | ANALYSIS
 UNUSED = "\n\ndef unused_helper(value):\n    return value + 1\n"
 
 
@@ -148,18 +149,24 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
     [
         ("reporting/training_curves.py", replaced("def draw(", "def draw(*extra, "), {"figure3"}),
         ("reporting/style.py", replaced("def save(", "def save(*extra, "),
-         {"figure1", "figure2", "figure3"}),
+         {"figure1", "figure2", "figure3", "figure4", "figure5"}),
         ("model/quantisation.py", replaced("LARGEST = 127", "LARGEST = 63"),
-         {"score", "thresholds", "metrics", "table2"}),
+         {"score", "thresholds", "metrics", "table2"} | ANALYSIS),
         ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
-         {"thresholds", "metrics", "table2"}),
-        ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
+         {"thresholds", "metrics", "table2"} | ANALYSIS),
+        ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"metrics", "table2"} | ANALYSIS),
+        ("evaluation/selective.py", lambda text: text.replace("    return ", "    return 1 * "), ANALYSIS),
+        ("evaluation/calibration.py", replaced("CALIBRATION_BINS = 15", "CALIBRATION_BINS = 20"),
+         {"metrics", "table2", "history", "figure3"} | ANALYSIS),
+        ("reporting/reliability_diagram.py", replaced("def draw(", "def draw(*extra, "), {"figure4"}),
+        ("reporting/error_figure.py", replaced("def draw(", "def draw(*extra, "), {"figure5"}),
         ("evaluation/ranking.py", replaced("PRECISION_AT = (1, 3, 5)", "PRECISION_AT = (1, 3)"),
          {"metrics", "table2", "history", "figure3"}),
         ("evaluation/history.py", lambda text: text.replace("    return columns", "    return dict(columns)"),
          {"history", "figure3"}),
         ("evaluation/baseline.py", lambda text: text.replace("    return ", "    return 1 * "),
-         {"fit_baseline", "thresholds", "metrics", "table2"}),
+         {"fit_baseline", "thresholds", "metrics", "table2"} | ANALYSIS),
         ("training/loop.py", replaced("READ_LOSS_EVERY = 50", "READ_LOSS_EVERY = 51"),
          {"train"} | AFTER_TRAINING),
     ],
@@ -209,9 +216,10 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
 @pytest.mark.parametrize(
     ("options", "rules"),
     [
-        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3"}),
+        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3", "figure4", "figure5"}),
+        ({"analysis": {"precision": 0.9}}, ANALYSIS | {"figure2"}),
         ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),
-        ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"}),
+        ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"} | ANALYSIS),
         ({"history": {"fixed": {"default": 0.4}}}, {"history", "figure3", "figure2"}),
         (
             {"corpus": {"minimum_words": 20}},

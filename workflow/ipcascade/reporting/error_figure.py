@@ -22,6 +22,7 @@ from ipcascade.reporting.words import level_name
 _MOST_PANELS_IN_ROW = 3
 _ROW_HEIGHT = 2.4  # inches
 _MOST_PAIRS = 8
+_BAR = 0.35  # height of the bar of a pair, as a share of its row; its name is above it
 _FEWEST_DOCUMENTS = 10  # smaller groups are not drawn
 _FEWEST_LABELS = 5  # for a mean over labels
 _BANDS_PER_DECADE = 2  # of training documents, for these means
@@ -68,8 +69,8 @@ def _draw_frequency(axes: Axes, labels: pl.DataFrame, levels: list[str], options
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(numticks=6))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.set_xlabel("Training documents (log scale)")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.short_count(value)))
+    axes.set_xlabel("Training documents (log)")
     _finish_f1(axes, "F1 of the label")
 
 
@@ -85,25 +86,27 @@ def _means(labels: pl.DataFrame) -> tuple[list[float], list[float]]:
 
 def _draw_pairs(axes: Axes, pairs: pl.DataFrame, level: str, colour: str) -> None:
     shown = pairs.head(_MOST_PAIRS)
-    names = [
-        f"{style.shortened(true)} → {style.shortened(predicted)}"
-        for true, predicted in shown.select("true", "predicted").iter_rows()
-    ]
     # At the top level there are no parents, and all bars are of the full colour.
     colours = [style.tint(colour, 0.4) if same is False else colour for same in shown["same_parent"].to_list()]
-    axes.barh(range(len(shown)), shown["weight"].to_list(), height=0.72, color=colours)
-    axes.set_ylim(_MOST_PAIRS - 0.5, -0.5)
-    axes.set_yticks(range(len(shown)), names)
-    axes.tick_params(axis="y", length=0)
+    axes.barh(range(len(shown)), shown["weight"].to_list(), height=_BAR, align="edge", color=colours)
+    for position, (true, predicted) in enumerate(shown.select("true", "predicted").iter_rows()):
+        name = f"{style.shortened(true)} → {style.shortened(predicted)}"
+        text = axes.annotate(
+            name, (0, position), xytext=(1.5, 1), textcoords="offset points", va="bottom", fontsize="small"
+        )  # fmt: skip
+        text.set_in_layout(False)  # long codes make no panel narrower
+    axes.set_ylim(_MOST_PAIRS - 1 + 1.3 * _BAR, _BAR - 1.1)
+    axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.set_xlabel("Documents, weighted")
-    axes.set_title(f"{level_name(level)}: missed → predicted", loc="left", fontsize="medium")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.set_xlabel(f"Documents, {level_name(level)} pairs")
+    axes.set_ylabel("Missed → predicted")
     if not len(shown):
         axes.text(0.5, 0.5, "no pairs", ha="center", va="center", transform=axes.transAxes)
         axes.set_xlim(0, 1)
     elif shown["same_parent"].null_count() < len(shown):
         handles = [Patch(color=colour, label="same parent"), Patch(color=style.tint(colour, 0.4), label="other parent")]
-        axes.legend(handles=handles, loc="lower right", handlelength=0.8).set_in_layout(False)
+        axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), handlelength=0.8)
 
 
 def _draw_groups(axes: Axes, groups: pl.DataFrame, levels: list[str], options: FigureOptions) -> None:

@@ -78,17 +78,9 @@ def _draw_strip(axes: Axes, bands: pl.DataFrame, colour: str) -> None:
     strip.set_xlim(axes.get_xlim())
     strip.set_xticks([])
     strip.set_yticks([10 ** int(np.log10(most))])
-    strip.yaxis.set_major_formatter(FuncFormatter(_short))
+    strip.yaxis.set_major_formatter(FuncFormatter(lambda count, _: style.short_count(count)))
     strip.yaxis.set_minor_locator(NullLocator())
     strip.text(0.5, 0.97, "pairs (log scale)", ha="center", va="top", fontsize="small", transform=strip.transAxes)
-
-
-def _short(count: float, _: object) -> str:
-    """A power of ten in few characters: 100, 10k, 1M."""
-    for unit, name in ((1_000_000, "M"), (1_000, "k")):
-        if count >= unit:
-            return f"{count / unit:.0f}{name}"
-    return f"{count:.0f}"
 
 
 def _draw_coverage(axes: Axes, curves: pl.DataFrame, levels: pl.DataFrame, options: FigureOptions) -> None:

@@ -105,6 +105,14 @@ def shortened(code: str) -> str:
     return code if len(code) <= LONGEST_CODE else f"{code[: LONGEST_CODE - 1]}…"
 
 
+def short_count(count: float) -> str:
+    """A power of ten in few characters: 100, 10k, 1M."""
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if count >= unit:
+            return f"{count / unit:.0f}{name}"
+    return f"{count:.0f}"
+
+
 def round_step(least: float) -> int:
     """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
     scale = 1
