@@ -82,7 +82,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def graph(finished) -> Graph:
     made = Graph(finished)
-    assert len(made.rules) == 16 and len(made.edges) > 30
+    assert len(made.rules) == 19 and len(made.edges) > 30
     assert made.run_again() == set()
     return made
 
