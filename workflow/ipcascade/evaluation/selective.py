@@ -4,10 +4,10 @@ Documents are ordered by a confidence, and those below a bound are left to a per
 (El-Yaniv and Wiener 2010; Geifman and El-Yaniv 2017) shows what each bound gives: the share of documents above it, and
 the risk there, which is here the share of predicted labels that are wrong, 1 - precision.
 
-The confidence of a document is the smallest probability of its predicted labels: none of them is less probable. (The
-mean, which is the precision to be expected where probabilities are calibrated, leaves fewer documents to the machine: a
-wrong label hides behind right ones.) A document without predicted labels has nothing to be precise about; it is left to
-a person whatever the bound.
+The confidence of a document is the smallest probability of its predicted labels: none of them is less probable. (Their
+mean is the precision to be expected where probabilities are calibrated, but a doubtful label hides behind sure ones: on
+US patents with the linear baseline it left fewer documents to the machine at the same precision.) A document without
+predicted labels has nothing to be precise about; it is left to a person whatever the bound.
 """
 
 from dataclasses import dataclass
