@@ -20,7 +20,16 @@ from ipcascade.config import Config, load
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.names import SPLITS
-from ipcascade.reporting import corpus_statistics, diagram, ladder, style, training_curves, workflow_diagram
+from ipcascade.reporting import (
+    corpus_statistics,
+    diagram,
+    error_figure,
+    ladder,
+    reliability_diagram,
+    style,
+    training_curves,
+    workflow_diagram,
+)
 from ipcascade.reporting.diagram import Box, Link, SideBySide, Stage
 from ipcascade.reporting.options import FigureColours, FigureOptions
 from ipcascade.reporting.workflow_diagram import Facts
@@ -108,6 +117,64 @@ def history(epochs, levels=2):
     return pl.DataFrame(columns)
 
 
+def analysis(levels, labels=120, documents=26_000):
+    """The tables of an analysis by name, with the columns that figures read; a band of each level is empty."""
+    names, random = LEVELS[:levels], np.random.default_rng(2)
+    low = np.arange(10) / 10
+    bands = {
+        "level": np.repeat(names, 10), "low": np.tile(low, levels), "high": np.tile(low + 0.1, levels),
+        "pairs": np.tile([documents * labels, 900, 700, 0, 90, 80, 100, 120, 200, 3000], levels),
+        "mean_probability": np.tile(low + 0.05, levels), "share_true": np.tile((low + 0.05) ** 1.3, levels),
+    }  # fmt: skip
+    empty = pl.when(pl.col("pairs") > 0)
+    shares = {name: empty.then(name).alias(name) for name in ("mean_probability", "share_true")}
+    coverage = np.linspace(1 / documents, 0.95, 50)
+    curves = {
+        "level": np.repeat(names, 50), "documents": np.tile((documents * coverage).round().astype(int), levels),
+        "coverage": np.tile(coverage, levels), "precision": np.tile(1 - 0.4 * coverage, levels),
+    }  # fmt: skip
+    of_levels = {
+        "level": names, "calibration_error": 0.0123, "wanted_precision": 0.95, "test_coverage": 0.125,
+        "test_precision": [0.94, *[0.93] * (levels - 1)],
+    }  # fmt: skip
+    codes = [
+        f"{'A' if depth else 'Long'}{number:0{4 * depth + 2}}" for depth in range(levels) for number in range(labels)
+    ]
+    frequency = {
+        "level": np.repeat(names, labels), "code": codes, "support": random.integers(0, 9, levels * labels),
+        "train_documents": random.integers(0, documents, levels * labels), "f1": random.random(levels * labels),
+    }  # fmt: skip
+    pairs = {
+        "level": np.repeat(names, 9), "weight": np.tile(np.arange(9, 0, -1) * documents / 30, levels),
+        "true": [codes[labels * depth + n] for depth in range(levels) for n in range(9)],
+        "predicted": [codes[labels * depth + n + 1] for depth in range(levels) for n in range(9)],
+        "same_parent": [None if depth == 0 else n % 2 == 0 for depth in range(levels) for n in range(9)],
+    }  # fmt: skip
+    groups = {
+        "labels": ["0", "1", "2", "3", "4", "5 or more"],
+        "words": ["0 to 49", "50 to 99", "100 to 149", "150 to 199", "200 to 299", "300 or more"],
+        "filing_year": [*map(str, range(1978, 2025)), "unknown"],
+        "office": ["EP", "US"],
+    }
+    rows = [(level, grouping, group) for level in names for grouping in groups for group in groups[grouping]]
+    by_group = pl.DataFrame(rows, schema=["level", "grouping", "group"], orient="row").with_columns(
+        documents=pl.lit(documents), f1=pl.lit(0.1) + 0.8 * pl.int_range(pl.len()) / len(rows)
+    )
+    return {
+        "reliability": pl.DataFrame(bands).with_columns(**shares), "risk_coverage": pl.DataFrame(curves),
+        "levels": pl.DataFrame(of_levels), "by_frequency": pl.DataFrame(frequency), "by_group": by_group,
+        "confusion": pl.DataFrame(pairs, schema_overrides={"same_parent": pl.Boolean}),
+    }  # fmt: skip
+
+
+def reliability_figure(tables, options=OPTIONS):
+    return reliability_diagram.draw(tables["reliability"], tables["risk_coverage"], tables["levels"], options)
+
+
+def errors_figure(tables, options=OPTIONS):
+    return error_figure.draw(tables["by_frequency"], tables["confusion"], tables["by_group"], options)
+
+
 def all_figures(options, levels):
     sizes = PRESENT[1:levels]
     return {
@@ -122,6 +189,10 @@ def all_figures(options, levels):
         "ladder": ladder.draw(comparison_of(9, levels), options),
         "one run": ladder.draw(comparison_of(1, levels), options),
         "ladder without intervals": ladder.draw(comparison_of(2, levels, intervals=False), options),
+        "reliability": reliability_figure(analysis(levels), options),
+        "demo reliability": reliability_figure(analysis(levels, 12, 90), options),
+        "errors": errors_figure(analysis(levels), options),
+        "demo errors": errors_figure(analysis(levels, 12, 30), options),
     }
 
 
@@ -213,6 +284,84 @@ def test_statistics_have_a_panel_per_level_in_its_colour():
     assert [text.get_text() for axes in (sector, field, group, words) for text in axes.texts[:1]] == [
         "(a)", "(b)", "(c)", "(d)",
     ]  # fmt: skip
+
+
+def test_reliability_shows_the_filled_bands_and_the_marks_of_the_bounds():
+    tables = analysis(2)
+    figure = reliability_figure(tables)
+    by_section, by_class, coverage = figure.axes
+    for level, axes in (("section", by_section), ("class", by_class)):
+        diagonal, points = axes.lines
+        assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist() == [0, 1]
+        filled = tables["reliability"].filter(pl.col("pairs") > 0, level=level)
+        assert len(filled) == 9
+        assert points.get_xdata().tolist() == filled["mean_probability"].to_list()
+        assert points.get_ydata().tolist() == filled["share_true"].to_list()
+        assert "ECE 0.012" in [text.get_text() for text in axes.texts]
+        (strip,) = axes.child_axes
+        tops = [bar.get_y() + bar.get_height() for bar in strip.patches]
+        pairs = tables["reliability"].filter(level=level)["pairs"].to_list()
+        assert [top for top in tops if top > 0.5] == [count for count in pairs if count]
+    wanted, of_section, mark, of_class, other = coverage.lines[:5]
+    assert set(wanted.get_ydata()) == {0.95}
+    assert mark.get_xdata() == [0.125] and mark.get_ydata() == [0.94] and other.get_ydata() == [0.93]
+    curve = tables["risk_coverage"].filter(pl.col("documents") >= 20, level="class")
+    assert of_class.get_xdata().tolist() == curve["coverage"].to_list() and len(curve) == 49
+    assert of_section.get_ydata().tolist() == curve["precision"].to_list()
+    assert [text.get_text() for text in coverage.get_legend().get_texts()] == [
+        "wanted 0.95", "section", "class", "bound of val",
+    ]  # fmt: skip
+
+
+def test_reliability_without_a_bound_has_no_mark():
+    tables = analysis(2)
+    tables["levels"] = tables["levels"].with_columns(test_precision=pl.lit(None, pl.Float64))
+    coverage = reliability_figure(tables).axes[-1]
+    assert len(coverage.lines) == 3
+    assert "bound of val" not in [text.get_text() for text in coverage.get_legend().get_texts()]
+
+
+def test_errors_show_labels_pairs_and_groups():
+    tables = analysis(2)
+    tables["by_frequency"] = pl.DataFrame(
+        {
+            "level": ["section"] * 3 + ["class"] * 6,
+            "support": [5, 0, 5, 1, 1, 1, 1, 1, 1],
+            "train_documents": [900, 50, 0, 10, 20, 12, 15, 30, 31],  # 31: half a decade above ten, 32 is the next
+            "f1": [0.9, 0.8, 0.7, 0.0, 0.5, 0.25, 0.25, 0.0, 0.2],
+        }
+    )
+    tables["by_group"] = tables["by_group"].with_columns(
+        documents=pl.when(pl.col("group") == "300 or more").then(9).otherwise(10)
+    )
+    frequency, of_section, of_class, by_labels, by_words, by_year = errors_figure(tables).axes
+    sections, classes, mean = frequency.lines
+    assert sections.get_xdata().tolist() == [900], "neither without test documents nor without training documents"
+    assert classes.get_xdata().tolist() == [10, 20, 12, 15, 30, 31]
+    assert mean.get_xdata().tolist() == pytest.approx([10**1.25]) and mean.get_ydata().tolist() == pytest.approx([0.2])
+    for level, axes in (("section", of_section), ("class", of_class)):
+        pairs = tables["confusion"].filter(level=level).head(8)
+        assert [bar.get_width() for bar in axes.patches] == pairs["weight"].to_list()
+        names = [f"{true} → {predicted}" for true, predicted in pairs.select("true", "predicted").iter_rows()]
+        assert [text.get_text() for text in axes.texts[1:]] == names
+    assert len({bar.get_facecolor() for bar in of_section.patches}) == 1 and of_section.get_legend() is None
+    same, other = (handle.get_facecolor() for handle in of_class.get_legend().get_patches())
+    assert [bar.get_facecolor() for bar in of_class.patches] == [same, other] * 4
+    assert [label.get_text() for label in by_labels.get_xticklabels()] == ["0", "1", "2", "3", "4", "≥5"]
+    words = ["0–49", "50–99", "100–149", "150–199", "200–299"]
+    assert [label.get_text() for label in by_words.get_xticklabels()] == words
+    groups = tables["by_group"].filter(pl.col("documents") >= 10, level="class")
+    assert by_words.lines[1].get_ydata().tolist() == groups.filter(grouping="words")["f1"].to_list()
+    assert by_year.lines[1].get_xdata().tolist() == [*range(1978, 2025)]
+
+
+def test_errors_without_years_or_confusions_have_fewer_panels():
+    tables = analysis(1)
+    tables["by_group"] = tables["by_group"].filter(grouping="labels")
+    tables["confusion"] = tables["confusion"].clear()
+    frequency, pairs, by_labels = errors_figure(tables).axes
+    assert frequency.get_ylabel() == "F1 of the label" and by_labels.get_xlabel() == "True labels per document"
+    assert "no pairs" in [text.get_text() for text in pairs.texts]
 
 
 @pytest.mark.parametrize(("levels", "rows"), [(1, [2]), (2, [3]), (3, [2, 2]), (4, [3, 2]), (5, [3, 3])])
@@ -501,6 +650,8 @@ def test_files_are_the_same_bytes_in_another_process_with_another_hash_seed(tmp_
         "    ('1', t.corpus_statistics.draw(t.counts_of(500, [40, 60]), t.words_of(500), t.OPTIONS)),\n"
         "    ('2', t.workflow_diagram.draw(t.config_of(3), t.facts_of(3), t.OPTIONS)),\n"
         "    ('3', t.training_curves.draw(t.history(3, 3), t.OPTIONS)),\n"
+        "    ('4', t.reliability_figure(t.analysis(3))),\n"
+        "    ('5', t.errors_figure(t.analysis(3))),\n"
         "    ('6', t.ladder.draw(t.comparison_of(4), t.OPTIONS))):\n"
         "    t.style.save(figure, Path(sys.argv[3]) / name, t.FigureOptions(resolution=100))\n"
     )
@@ -509,7 +660,7 @@ def test_files_are_the_same_bytes_in_another_process_with_another_hash_seed(tmp_
         command = [sys.executable, str(script), str(here), str(here.parent), str(tmp_path / seed)]
         subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed})
     files = sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert files == sorted(f"{n}.{kind}" for n in (1, 2, 3, 6) for kind in ("pdf", "png", "svg"))
+    assert files == sorted(f"{n}.{kind}" for n in range(1, 7) for kind in ("pdf", "png", "svg"))
     for name in files:
         content = (tmp_path / "1" / name).read_bytes()
         assert content == (tmp_path / "2" / name).read_bytes(), name

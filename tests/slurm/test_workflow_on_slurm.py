@@ -21,7 +21,10 @@ from support import PATIENCE
 pytestmark = pytest.mark.slurm
 GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
-GROUPED = {"thresholds", "metrics", "history", "table1", "table2", "figure1", "figure2", "figure3"}
+GROUPED = {
+    "thresholds", "metrics", "analysis", "history", "table1", "table2",
+    "figure1", "figure2", "figure3", "figure4", "figure5",
+}  # fmt: skip
 MODEL = "results/model/model.safetensors"
 ON_CPU = {"training": {"accelerator": "cpu"}, "scoring": {"accelerator": "cpu"}}
 # About 20 s of training, long enough to be met in its middle.

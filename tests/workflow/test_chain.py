@@ -11,6 +11,7 @@ import pytest
 
 from ipcascade.core.files import file_checksum
 from ipcascade.core.names import (
+    ANALYSIS,
     LABELS,
     MODEL_CONFIG,
     TOKEN_FACTS,
@@ -37,8 +38,9 @@ PROMISED = [
     *(f"results/scores/{split}.parquet" for split in ("val", "test")),
     "results/thresholds/thresholds.json",
     *(f"results/metrics/{split}.json" for split in ("val", "test")),
+    *(f"results/analysis/{name}" for name in ANALYSIS),
     *(f"results/tables/table{number}.{ending}" for number in (1, 2) for ending in ("csv", "md", "tex")),
-    *(f"results/figures/figure{number}.{ending}" for number in (1, 2, 3) for ending in ("pdf", "png", "svg")),
+    *(f"results/figures/figure{number}.{ending}" for number in range(1, 6) for ending in ("pdf", "png", "svg")),
     *(f"results/runs/baseline/metrics/{split}.json" for split in ("val", "test")),
 ]
 MEASURED_SPEED = ["results/training/epochs.parquet", "results/training/history.parquet"]

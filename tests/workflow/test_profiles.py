@@ -13,7 +13,10 @@ from support import REPOSITORY
 pytestmark = pytest.mark.workflow
 GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
-GROUPED = {"thresholds", "metrics", "history", "table1", "table2", "figure1", "figure2", "figure3"}
+GROUPED = {
+    "thresholds", "metrics", "analysis", "history", "table1", "table2",
+    "figure1", "figure2", "figure3", "figure4", "figure5",
+}  # fmt: skip
 
 
 class Resources(dict):

@@ -18,7 +18,9 @@ from projects import Project, rules_in
 
 pytestmark = pytest.mark.workflow
 TARGETS = {"all", "tables", "figures", "baseline", "predictions"}
-AFTER_TRAINING = {"score", "index_neighbours", "combine", "thresholds", "metrics", "table2", "history", "figure3"}
+ANALYSIS = {"analysis", "figure4", "figure5"}
+SCORED = {"index_neighbours", "combine", "thresholds", "metrics", "table2"} | ANALYSIS
+AFTER_TRAINING = {"score", "history", "figure3"} | SCORED
 UNUSED = "\n\ndef unused_helper(value):\n    return value + 1\n"
 
 
@@ -81,7 +83,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def graph(finished) -> Graph:
     made = Graph(finished)
-    assert len(made.rules) == 16 and len(made.edges) > 30
+    assert len(made.rules) == 19 and len(made.edges) > 30
     assert made.run_again() == set()
     return made
 
@@ -148,20 +150,28 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
     [
         ("reporting/training_curves.py", replaced("def draw(", "def draw(*extra, "), {"figure3"}),
         ("reporting/style.py", replaced("def save(", "def save(*extra, "),
-         {"figure1", "figure2", "figure3"}),
+         {"figure1", "figure2", "figure3", "figure4", "figure5"}),
         ("model/quantisation.py", replaced("LARGEST = 127", "LARGEST = 63"),
-         {"score", "index_neighbours", "combine", "thresholds", "metrics", "table2"}),
+         {"score"} | SCORED),
         ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
-         {"thresholds", "metrics", "table2"}),
-        ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
-        ("evaluation/coherent.py", lambda text: text.replace("    return ", "    return 1 * "), {"metrics", "table2"}),
+         {"thresholds", "metrics", "table2"} | ANALYSIS),
+        ("evaluation/decoding.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"metrics", "table2"} | ANALYSIS),
+        ("evaluation/coherent.py", lambda text: text.replace("    return ", "    return 1 * "),
+         {"metrics", "table2"} | ANALYSIS),
+        ("evaluation/selective.py", lambda text: text.replace("    return ", "    return 1 * "), ANALYSIS),
+        ("evaluation/calibration.py", replaced("CALIBRATION_BINS = 15", "CALIBRATION_BINS = 20"),
+         {"metrics", "table2", "history", "figure3"} | ANALYSIS),
+        ("reporting/reliability_diagram.py", replaced("def draw(", "def draw(*extra, "), {"figure4"}),
+        ("reporting/error_figure.py", replaced("def draw(", "def draw(*extra, "), {"figure5"}),
         ("evaluation/ranking.py", replaced("PRECISION_AT = (1, 3, 5)", "PRECISION_AT = (1, 3)"),
          {"metrics", "table2", "history", "figure3"}),
         ("evaluation/history.py", lambda text: text.replace("    return columns", "    return dict(columns)"),
          {"history", "figure3"}),
         ("evidence/linear.py", lambda text: text.replace("    return ", "    return 1 * "),
-         {"fit_linear", "combine", "thresholds", "metrics", "table2"}),
-        ("evidence/combiner.py", replaced("C=100.0", "C=10.0"), {"combine", "thresholds", "metrics", "table2"}),
+         {"fit_linear", "combine", "thresholds", "metrics", "table2"} | ANALYSIS),
+        ("evidence/combiner.py", replaced("C=100.0", "C=10.0"),
+         {"combine", "thresholds", "metrics", "table2"} | ANALYSIS),
         ("training/loop.py", replaced("READ_LOSS_EVERY = 50", "READ_LOSS_EVERY = 51"),
          {"train"} | AFTER_TRAINING),
     ],
@@ -211,10 +221,14 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
 @pytest.mark.parametrize(
     ("options", "rules"),
     [
-        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3"}),
+        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3", "figure4", "figure5"}),
+        ({"analysis": {"precision": 0.9}}, ANALYSIS | {"figure2"}),
         ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),
-        ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"}),
-        ({"evidence": {"neighbours": {"count": 3}}}, {"combine", "thresholds", "metrics", "table2", "figure2"}),
+        ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"} | ANALYSIS),
+        (
+            {"evidence": {"neighbours": {"count": 3}}},
+            {"combine", "thresholds", "metrics", "table2", "figure2"} | ANALYSIS,
+        ),
         ({"history": {"fixed": {"default": 0.4}}}, {"history", "figure3", "figure2"}),
         (
             {"corpus": {"minimum_words": 20}},

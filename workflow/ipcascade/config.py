@@ -19,6 +19,7 @@ from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.encoder.options import EncoderOptions, TokenOptions
 from ipcascade.evaluation.options import (
+    AnalysisOptions,
     DecodingOptions,
     EvaluationOptions,
     HistoryOptions,
@@ -71,6 +72,7 @@ class Config(Section):
     thresholds: ThresholdOptions = ThresholdOptions()
     decoding: DecodingOptions = DecodingOptions()
     evaluation: EvaluationOptions = EvaluationOptions()
+    analysis: AnalysisOptions = AnalysisOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()
     comparison: ComparisonOptions = ComparisonOptions()

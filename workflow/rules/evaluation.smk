@@ -1,6 +1,8 @@
 # Evaluation. Requires: scores, corpus, splits.
-# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, and the same for further runs below
-# results/runs/NAME/; the linear baseline is such a run. Of all runs together: results/comparison/{split}.*.
+# Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for further
+# runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/{split}.*.
+
+from ipcascade.core.names import ANALYSIS
 
 
 rule thresholds:
@@ -56,6 +58,36 @@ rule metrics:
         "python -m ipcascade metrics --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split}"
         " --scores {input.scores} --thresholds {input.thresholds} --metrics {output}"
+
+
+rule analysis:
+    input:
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        val=shared("combine", "results{run}/scores/val.parquet"),
+        test=shared("combine", "results{run}/scores/test.parquet"),
+        thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
+    output:
+        multiext("results{run}/analysis/", *ANALYSIS),
+    log:
+        "logs{run}/analysis.log",
+    benchmark:
+        "logs{run}/benchmarks/analysis.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        analysis=output_folder,
+        options=options("analysis"),
+        code=code("analysis"),
+    shell:
+        "python -m ipcascade analysis --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --val {input.val} --test {input.test}"
+        " --thresholds {input.thresholds} --analysis {params.analysis}"
 
 
 def files_of_runs(path, stage):

@@ -1,5 +1,5 @@
-# Reporting. Requires: corpus, splits, metrics, history.
-# Makes: results/tables/table{1,2}.{csv,md,tex} and results/figures/figure{1,2,3}.{pdf,png,svg}.
+# Reporting. Requires: corpus, splits, metrics, analysis, history.
+# Makes: results/tables/table{1,2}.{csv,md,tex} and results/figures/figure{1,2,3,4,5}.{pdf,png,svg}.
 
 
 rule table1:
@@ -160,6 +160,74 @@ rule figure3:
         " --history {input.history} --stem {params.stem}"
 
 
+rule figure4:
+    input:
+        reliability="results/analysis/reliability.csv",
+        risk_coverage="results/analysis/risk_coverage.csv",
+        levels="results/analysis/levels.csv",
+    output:
+        multiext("results/figures/figure4", ".pdf", ".svg"),
+        report(
+            "results/figures/figure4.png",
+            caption="../report/figure4.rst",
+            category="Figures",
+            labels={"figure": "4", "shows": "calibration and coverage"},
+        ),
+    log:
+        "logs/figure4.log",
+    benchmark:
+        "logs/benchmarks/figure4.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure4"),
+    shell:
+        "python -m ipcascade figure4 --config {params.config} --threads {threads} --log {log}"
+        " --reliability {input.reliability} --risk-coverage {input.risk_coverage} --levels {input.levels}"
+        " --stem {params.stem}"
+
+
+rule figure5:
+    input:
+        by_frequency="results/analysis/by_frequency.csv",
+        confusion="results/analysis/confusion.csv",
+        by_group="results/analysis/by_group.csv",
+    output:
+        multiext("results/figures/figure5", ".pdf", ".svg"),
+        report(
+            "results/figures/figure5.png",
+            caption="../report/figure5.rst",
+            category="Figures",
+            labels={"figure": "5", "shows": "errors"},
+        ),
+    log:
+        "logs/figure5.log",
+    benchmark:
+        "logs/benchmarks/figure5.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure5"),
+    shell:
+        "python -m ipcascade figure5 --config {params.config} --threads {threads} --log {log}"
+        " --by-frequency {input.by_frequency} --confusion {input.confusion} --by-group {input.by_group}"
+        " --stem {params.stem}"
+
+
 rule figure6:
     input:
         comparison="results/comparison/test.json",
@@ -193,4 +261,4 @@ rule figure6:
 
 rule figures:
     input:
-        expand("results/figures/figure{number}.{ending}", number=[1, 2, 3], ending=["pdf", "png", "svg"]),
+        expand("results/figures/figure{number}.{ending}", number=[1, 2, 3, 4, 5], ending=["pdf", "png", "svg"]),

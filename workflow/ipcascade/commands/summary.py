@@ -13,7 +13,8 @@ COLUMNS = {"F1 micro": "f1_micro", "F1 macro": "f1_macro", "precision": "precisi
 RESULTS = {
     "metrics": ("metrics/test.json", "metrics/val.json"),
     "tables": ("tables/table1.md", "tables/table2.md"),
-    "figures": ("figures/figure1.pdf", "figures/figure2.pdf", "figures/figure3.pdf"),
+    "figures": tuple(f"figures/figure{number}.pdf" for number in (1, 2, 3, 4, 5)),
+    "analysis": ("analysis",),
     "model": ("model",),
 }
 """What a person looks for, and where it is below the results folder."""

@@ -292,6 +292,12 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
+def column_names(path: Path) -> list[str]:
+    """The names of a table's columns. Raises UserError where it is absent or broken."""
+    with _open_table(path) as file:
+        return file.schema_arrow.names
+
+
 def read_parquet(path: Path, columns: Sequence[str] | Mapping[str, Kind] | None = None) -> pl.DataFrame:
     """Read a table, or only some columns of it; with their kinds, checked by `check_columns`.
 

@@ -27,3 +27,12 @@ LINEAR_WEIGHTS = "linear.safetensors"
 VOCABULARY = "vocabulary.txt"
 VECTORS = "vectors.safetensors"
 INDEXED_DOCUMENTS = "documents.parquet"
+# Files of an error analysis.
+RELIABILITY = "reliability.csv"
+RISK_COVERAGE = "risk_coverage.csv"
+LEVELS = "levels.csv"
+CONFUSION = "confusion.csv"
+BY_GROUP = "by_group.csv"
+BY_FREQUENCY = "by_frequency.csv"
+WORST_DOCUMENTS = "worst_documents.csv"
+ANALYSIS = (RELIABILITY, RISK_COVERAGE, LEVELS, CONFUSION, BY_GROUP, BY_FREQUENCY, WORST_DOCUMENTS)

@@ -1,4 +1,4 @@
-"""Options of evaluation: thresholds, decoding, measures, the training history.
+"""Options of evaluation: thresholds, decoding, measures, error analysis, the training history.
 
 And the names of the measures by which training can choose its best epoch (see epoch_selection.py).
 """
@@ -98,3 +98,13 @@ class EvaluationOptions(Section):
     together are drawn, not single documents. 0 leaves the intervals out."""
     confidence: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.95
     """Coverage of the confidence intervals."""
+
+
+class AnalysisOptions(Section):
+    """The error analysis of the test split."""
+
+    precision: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.95
+    """The precision that the labels left to the machine are to have, per level; the confidence that a document needs
+    for it is fitted on validation."""
+    documents: Count = 100
+    """Documents with the highest loss to list, per level."""

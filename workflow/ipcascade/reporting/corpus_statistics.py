@@ -25,7 +25,6 @@ _MOST_PANELS_IN_ROW = 3
 _WIDTH_OF_BARS, _WIDTH_OF_POINTS, _WIDTH_OF_WORDS = 1.0, 1.35, 1.2  # of panels, relative to each other
 _ROW_HEIGHT = 2.2  # inches
 _NAMED = 3  # labels named at the head of the ranking
-_LONGEST_CODE = 12  # characters of a code that are shown
 _MOST_BINS = 50
 _MOST_TICKS = 7
 _HEADROOM = 0.28  # share of a log axis that is left to the legend
@@ -66,7 +65,7 @@ def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _draw_level(axes: Axes, level: str, ranked: dict[str, int], colour: str) -> None:
-    codes = [code if len(code) <= _LONGEST_CODE else f"{code[: _LONGEST_CODE - 1]}…" for code in ranked]
+    codes = [style.shortened(code) for code in ranked]
     draw = _draw_bars if len(ranked) <= _MOST_BARS else _draw_points
     draw(axes, level, codes, list(ranked.values()), colour)
 

@@ -26,6 +26,10 @@ from ipcascade.reporting.options import FigureOptions
 
 HAIRLINE = 0.6  # points: spines, ticks and guide lines
 CURVE = 1.0  # points: lines that carry data
+GUIDE = 0.8  # points: lines to compare data with
+MARKERS = "os^Dv"
+"""Of the levels of the label tree, from the top down; taken again from the first where there are more levels."""
+LONGEST_CODE = 12  # characters
 
 # Without these entries the writers would add the date, the library's version, or both.
 _SILENT_METADATA: dict[str, dict[str, None]] = {
@@ -94,6 +98,19 @@ def rows_of(panels: int, most: int) -> list[int]:
 def level_colour(options: FigureOptions, depth: int) -> str:
     """The colour of a level of the label tree; the top level has depth 0."""
     return options.colours.levels[depth % len(options.colours.levels)]
+
+
+def shortened(code: str) -> str:
+    """A code as it is shown, of at most `LONGEST_CODE` characters."""
+    return code if len(code) <= LONGEST_CODE else f"{code[: LONGEST_CODE - 1]}…"
+
+
+def short_count(count: float) -> str:
+    """A power of ten in few characters: 100, 10k, 1M."""
+    for unit, name in ((1_000_000, "M"), (1_000, "k")):
+        if count >= unit:
+            return f"{count / unit:.0f}{name}"
+    return f"{count:.0f}"
 
 
 def round_step(least: float) -> int:

@@ -24,7 +24,6 @@ CEILING = "reference.reference.h_f1_ceiling"
 _LEVEL_F1 = re.compile(r"global\.(?!hierarchical\.)(.+)\.f1_micro")  # hierarchical: over all levels together
 _ALWAYS = ("epoch", "train_loss", "val_loss", "selected")
 _REFERENCE = (FIXED_H_F1, OPTIMISED_H_F1, CEILING)
-_MARKERS = "os^Dv"
 
 
 def draw(history: pl.DataFrame, options: FigureOptions) -> Figure:
@@ -67,7 +66,7 @@ def _draw_loss(axes: Axes, history: pl.DataFrame, options: FigureOptions) -> Non
 
 
 def _draw_levels(axes: Axes, history: pl.DataFrame, levels: list[str], options: FigureOptions) -> None:
-    for depth, (level, marker) in enumerate(zip(levels, cycle(_MARKERS), strict=False)):
+    for depth, (level, marker) in enumerate(zip(levels, cycle(style.MARKERS), strict=False)):
         colour = style.level_colour(options, depth)
         _curve(axes, history, f"global.{level}.f1_micro", level_name(level), colour, marker)
     axes.set_ylabel("F1 micro, validation")
