@@ -7,6 +7,7 @@ from evaluation_cases import TREES, TWO, random_case
 from sklearn import metrics as sklearn_metrics
 
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.random_streams import stream
 from ipcascade.evaluation.bootstrap import bootstrap_values, confidence_intervals, group_weights, headline_names
 from ipcascade.evaluation.metrics import flatten, label_set_measures
 
@@ -25,6 +26,13 @@ def group_case(tree: LabelTree = TWO) -> tuple[np.ndarray, np.ndarray, np.ndarra
     truth, predicted, _ = random_case(tree, 60, seed=5)
     groups = np.array([f"g{number}" for number in np.random.default_rng(3).integers(25, size=60)])
     return truth, predicted, groups
+
+
+def test_groups_are_drawn_by_a_stream_of_their_own() -> None:
+    """The numbers stay when randomness is used elsewhere, and from version to version."""
+    generator = stream(7, "bootstrap")
+    for weights in np.concatenate(list(group_weights(5, samples=60, seed=7))):
+        assert weights.tolist() == np.bincount(generator.integers(5, size=5), minlength=5).tolist()
 
 
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)

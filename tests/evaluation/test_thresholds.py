@@ -218,6 +218,14 @@ def test_a_level_without_positives_is_never_predicted(guard: str) -> None:
     assert not decode(certain, found.values, TREE, DecodingOptions())[:, TREE.columns["class"]].any()
 
 
+def test_the_seed_reaches_the_joint_method() -> None:
+    truth, probabilities = random_case(60)
+    options = ThresholdOptions(method="per_label", per_label=PerLabelOptions(guard="joint"))
+    for seed in (3, 4):
+        found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(), seed)
+        assert found.values.tolist() == pytest.approx(literal_joint(truth, probabilities, TREE, 3, seed))
+
+
 # Labels, from their probabilities alone
 
 

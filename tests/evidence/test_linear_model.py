@@ -7,6 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.svm import LinearSVC
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.random_streams import stream_seed
 from ipcascade.core.tensors import save_tensors
 from ipcascade.evidence.linear import LinearModel, fit_linear
 from ipcascade.evidence.options import LinearOptions
@@ -104,6 +105,19 @@ def test_the_seed_is_the_only_chance(data, model):
     texts, truth = data
     again = fit_linear(texts[:200], truth[:200], OPTIONS, seed=1)
     assert np.array_equal(again.decisions(texts), model.decisions(texts))
+
+
+def test_each_machine_has_a_seed_of_its_own(data, monkeypatch):
+    texts, truth = data
+    seeds = []
+
+    def noted(**options):
+        seeds.append(options["random_state"])
+        return LinearSVC(**options)
+
+    monkeypatch.setattr("ipcascade.evidence.linear.LinearSVC", noted)
+    fit_linear(texts, truth, OPTIONS, seed=9)
+    assert seeds == [stream_seed(9, "linear", label) % 2**32 for label in range(LABELS)]
 
 
 def put(name, value):
