@@ -12,7 +12,7 @@ from ipcascade.core.tensors import save_tensors
 from ipcascade.evidence.linear import LinearModel, fit_linear
 from ipcascade.evidence.options import LinearOptions
 
-OPTIONS = LinearOptions(minimum_documents=1)
+OPTIONS = LinearOptions(minimum_documents=1, smallest_weight=0)
 LABELS = 4
 
 
@@ -41,8 +41,9 @@ def model(data):
     ("options", "vectorizer", "c"),
     [
         (OPTIONS, TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), 1.0),
-        (LinearOptions(ngrams=1, minimum_documents=3, c=0.1), TfidfVectorizer(min_df=3, sublinear_tf=True), 0.1),
-        (LinearOptions(ngrams=3, minimum_documents=1, maximum_features=30),
+        (LinearOptions(ngrams=1, minimum_documents=3, c=0.1, smallest_weight=0),
+         TfidfVectorizer(min_df=3, sublinear_tf=True), 0.1),
+        (LinearOptions(ngrams=3, minimum_documents=1, maximum_features=30, smallest_weight=0),
          TfidfVectorizer(ngram_range=(1, 3), max_features=30, sublinear_tf=True), 1.0),
     ],
 )  # fmt: skip
@@ -55,6 +56,24 @@ def test_decisions_are_those_of_scikit_learn(data, options, vectorizer, c):
         expected = machine.decision_function(vectorizer.transform(texts[200:]))
         np.testing.assert_allclose(found[:, label], expected, atol=0.01)
     assert found.dtype == np.float32
+
+
+def test_small_weights_are_dropped(data, model):
+    texts, truth = data
+    options = LinearOptions(minimum_documents=1, smallest_weight=0.1)
+    found = fit_linear(texts[:200], truth[:200], options, seed=1).weights.toarray()
+    whole = model.weights.toarray()
+    assert np.array_equal(found, np.where(np.abs(whole) < 0.1, 0, whole))
+    assert 0 < np.count_nonzero(found) < np.count_nonzero(whole)
+
+
+def test_more_labels_than_a_small_number_holds(tmp_path):
+    labels = 40_000
+    truth = np.zeros((2, labels), dtype=bool)
+    truth[0, -1] = True
+    model = fit_linear(["pump", "valve"], truth, OPTIONS, seed=1)
+    model.write(tmp_path)
+    assert LinearModel.read(tmp_path, labels).decisions(["pump"])[0, -1] == model.decisions(["pump"])[0, -1] > 0
 
 
 def test_labels_that_training_cannot_tell_apart(data):

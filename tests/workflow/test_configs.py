@@ -62,7 +62,7 @@ OTHER: dict[str, Any] = {
     "evidence": {
         "sources": ["neighbours", "network"],
         "folds": 3,
-        "linear": {"ngrams": 1, "minimum_documents": 1, "maximum_features": 500, "c": 0.3},
+        "linear": {"ngrams": 1, "minimum_documents": 1, "maximum_features": 500, "c": 0.3, "smallest_weight": 0.05},
         "neighbours": {"count": 7, "temperature": 0.2},
     },
     "history": {"fixed": {"section": 0.35, "class": 0.05, "default": 0.2}},
@@ -244,7 +244,7 @@ def test_options_of_evidence_reach_the_scores(other):
 def test_options_of_the_linear_model_reach_it(other):
     texts = np.array(other.table("corpus/corpus.parquet")["text"].to_list())
     train = other.documents.positions("train")
-    options = LinearOptions(ngrams=1, minimum_documents=1, maximum_features=500, c=0.3)
+    options = LinearOptions(ngrams=1, minimum_documents=1, maximum_features=500, c=0.3, smallest_weight=0.05)
     expected = fit_linear(list(texts[train]), other.truth("train"), options, seed=42)
     found = LinearModel.read(other.folder / "results/linear", len(other.tree.labels))
     assert np.array_equal(found.decisions(texts), expected.decisions(texts))

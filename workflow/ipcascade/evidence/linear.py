@@ -55,7 +55,7 @@ class LinearModel:
                 "shifts": self.shifts,
                 "ngrams": np.array(self.ngrams),
                 "weights.values": self.weights.data.astype(np.float16),
-                "weights.labels": self.weights.indices.astype(np.int32),
+                "weights.labels": self.weights.indices.astype(_label_type(len(self.shifts))),
                 "weights.starts": self.weights.indptr.astype(np.int64),
             }
             save_tensors(part / LINEAR_WEIGHTS, {name: torch.from_numpy(array) for name, array in tensors.items()})
@@ -69,27 +69,34 @@ class LinearModel:
         """
         path = folder / LINEAR_WEIGHTS
         tensors = load_tensors(path, REMEDY)
+        found = len(tensors["shifts"]) if "shifts" in tensors else labels
+        if found != labels:
+            raise UserError(f"{path} is of {found} labels, the label tree of {labels}; {REMEDY}")
         expected = {
             "idf": torch.float32, "shifts": torch.float32, "ngrams": torch.int64, "weights.values": torch.float16,
-            "weights.labels": torch.int32, "weights.starts": torch.int64,
+            "weights.labels": torch.int16 if _label_type(labels) is np.int16 else torch.int32,
+            "weights.starts": torch.int64,
         }  # fmt: skip
         if {name: tensor.dtype for name, tensor in tensors.items()} != expected:
             raise UserError(f"{path} does not hold a linear model; {REMEDY}")
         check_finite(path, {name: tensors[name] for name in ("idf", "weights.values")}, REMEDY)
         vocabulary = _read_vocabulary(folder / VOCABULARY)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        if len(arrays["shifts"]) != labels:
-            raise UserError(f"{path} is of {len(arrays['shifts'])} labels, the label tree of {labels}; {REMEDY}")
         if len(arrays["idf"]) != len(vocabulary):
             raise UserError(f"{folder}: {VOCABULARY} does not belong to {LINEAR_WEIGHTS}; {REMEDY}")
-        values = arrays["weights.values"].astype(np.float32)
+        values, columns = arrays["weights.values"].astype(np.float32), arrays["weights.labels"].astype(np.int32)
         weights = sparse.csr_matrix((len(vocabulary), labels), dtype=np.float32)
-        weights.data, weights.indices, weights.indptr = values, arrays["weights.labels"], arrays["weights.starts"]
+        weights.data, weights.indices, weights.indptr = values, columns, arrays["weights.starts"]
         try:
             weights.check_format(full_check=True)
         except ValueError as error:
             raise UserError(f"{path} does not hold a linear model: {error}; {REMEDY}") from error
         return cls(vocabulary, int(arrays["ngrams"]), arrays["idf"], weights, arrays["shifts"])
+
+
+def _label_type(labels: int) -> type[np.integer]:
+    """The smallest type of numbers that can hold the columns of so many labels."""
+    return np.int16 if labels <= np.iinfo(np.int16).max else np.int32
 
 
 def _read_vocabulary(path: Path) -> list[str]:
@@ -125,6 +132,7 @@ def fit_linear(texts: Sequence[str], truth: np.ndarray, options: LinearOptions, 
                 machine = LinearSVC(C=options.c, random_state=stream_seed(seed, "linear", label) % 2**32)
                 machine.fit(features, truth[:, label])
                 weights, shifts[label] = machine.coef_[0], machine.intercept_[0]
+            weights = np.where(np.abs(weights) < options.smallest_weight, 0, weights)
             # In half precision, as they are kept: what is below its range is no weight.
             columns.append(sparse.csc_matrix(weights.astype(np.float16).astype(np.float32)[:, None]))
             progress.advance()
