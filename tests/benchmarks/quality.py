@@ -127,8 +127,8 @@ def measured(own: Path, config: Mapping[str, Any], way: Way, threads: int) -> di
         file = write_config(own / f"{way.precision}.yaml", with_options(options, "evaluation", bootstrap=0))
         for split, path in scores.items():
             run_command(
-                "score", file, **common, scores=path, tokens=own.parent / "tokens", model=own / "model", split=split,
-                threads=threads,
+                "score", file, **common, scores=path, vectors=path.with_name(f"{path.stem}_vectors.safetensors"),
+                tokens=own.parent / "tokens", model=own / "model", split=split, threads=threads,
             )  # fmt: skip
         run_command("thresholds", file, **common, scores=scores["val"], thresholds=thresholds)
         run_command(
