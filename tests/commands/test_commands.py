@@ -46,7 +46,10 @@ class Results:
 def make(files: Files, folder: Path, tree: LabelTree, **sections: object) -> Results:
     """Model, scores, thresholds, metrics and history, made by the commands themselves."""
     results = Results(files, folder, tree)
-    config = results.config(training=TRAINING, evaluation={"bootstrap": 50}, **sections)
+    config = results.config(
+        training=TRAINING, evaluation={"bootstrap": 50}, thresholds={"method": "global"}, decoding={"method": "mask"},
+        **sections,
+    )  # fmt: skip
     trained = [
         "--encoder", str(files.encoder), "--checkpoints", results.path("checkpoints"), "--model", results.path("model"),
         "--epochs", results.path("epochs.parquet"), "--validation-scores", results.path("validation_scores.parquet"),

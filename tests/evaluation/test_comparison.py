@@ -292,7 +292,9 @@ def test_the_command_compares_files(tmp_path: Path, tree: LabelTree) -> None:
     assert (content["documents"], content["levels"], content["bootstrap_samples"]) == (40, list(tree.levels), 40)
     for row, seed in ((content["rows"][0], 2), (content["rows"][2], 5)):
         probabilities = random_case(tree, 80, seed=seed)[2][project.test]
-        predicted = decode(probabilities, np.full(len(tree.labels), 0.3), tree, DecodingOptions(confidence=0.2))
+        predicted = decode(
+            probabilities, np.full(len(tree.labels), 0.3), tree, DecodingOptions(method="mask", confidence=0.2)
+        )
         measures = flatten(evaluate(project.truth, predicted, probabilities, tree))
         assert row["measures"] == {name: measures[name] for name in row["measures"]}
         expected = confidence_intervals(project.truth, predicted, project.groups, tree, 40, 0.9, 11)

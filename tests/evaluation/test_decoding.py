@@ -26,7 +26,9 @@ def decoded(
     probabilities: list[float], confidence: float | None = None, threshold: float = 0.5, tree: LabelTree = SMALL
 ) -> set[str]:
     row = np.array([probabilities], dtype=np.float32)
-    labels = decode(row, np.full(len(tree.labels), threshold), tree, DecodingOptions(confidence=confidence))
+    labels = decode(
+        row, np.full(len(tree.labels), threshold), tree, DecodingOptions(method="mask", confidence=confidence)
+    )
     assert labels.shape == (1, len(tree.labels)) and labels.dtype == bool
     return codes_of(labels[0], tree)
 
@@ -104,7 +106,9 @@ def test_neighbouring_float32_probabilities_are_separated() -> None:
     threshold, reached = best_f1(np.array([True, False]), np.array([high, low]))
     assert reached == 1
     labels = len(TWO.labels)
-    found = decode(np.full((2, labels), [[high], [low]]), np.full(labels, threshold), TWO, DecodingOptions())
+    found = decode(
+        np.full((2, labels), [[high], [low]]), np.full(labels, threshold), TWO, DecodingOptions(method="mask")
+    )
     assert found.tolist() == [[True] * labels, [False] * labels]
 
 
@@ -136,7 +140,7 @@ def test_decode_equals_a_literal_reading(tree: LabelTree, data: st.DataObject, c
     labels = len(tree.labels)
     probabilities = data.draw(hnp.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(labels)), elements=eighths))
     thresholds = data.draw(hnp.arrays(np.float64, labels, elements=eighths))
-    found = decode(probabilities, thresholds, tree, DecodingOptions(confidence=confidence))
+    found = decode(probabilities, thresholds, tree, DecodingOptions(method="mask", confidence=confidence))
     expected = [literal_decode(row, thresholds, tree, confidence) for row in probabilities]
     np.testing.assert_array_equal(found, tree.encode([sorted(codes) for codes in expected]))
 

@@ -25,7 +25,7 @@ def test_measures_are_those_of_each_threshold_method(tree: LabelTree, confidence
     truth, _, scores = random_case(tree, 60, seed=2)
     fixed = {level: 0.3 + 0.1 * depth for depth, level in enumerate(tree.levels)}
     found = measures_of_epoch(truth, scores, tree, fixed, confidence)
-    decoding = DecodingOptions(confidence=confidence)
+    decoding = DecodingOptions(method="mask", confidence=confidence)
     expected = flatten(probability_measures(truth, scores, tree))
     methods = {"fixed": tree, "global": tree} | ({} if tree is ONE else {"reference": TWO})
     for method, measured in methods.items():

@@ -66,7 +66,7 @@ def test_thresholds_and_measures_of_any_depth(tmp_path: Path, tree: LabelTree) -
     # The decoding of the fit counts, whatever the config says later.
     assert scored.measure("test", evaluation={"bootstrap": 30, "confidence": 0.9}, seed=4) == 0
     val, test = (np.flatnonzero(split == SPLIT_OF) for split in ("val", "test"))
-    decoding = DecodingOptions(confidence=0.3)
+    decoding = DecodingOptions(method="mask", confidence=0.3)
     of_val = scored.truth[val], scored.probabilities[val]
     expected = fit_thresholds(*of_val, tree, ThresholdOptions(), decoding, seed=42)
     found, of_file = read_thresholds(tmp_path / "thresholds.json", tree)

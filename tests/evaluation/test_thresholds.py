@@ -74,7 +74,7 @@ def test_global_optimum_is_the_maximum_of_each_level(data: st.DataObject) -> Non
 def test_fixed_thresholds() -> None:
     truth, probabilities = random_case(5, tree=DEEP)
     options = ThresholdOptions(method="fixed", fixed={"section": 0.35, "subclass": 0.2, "default": 0.1})
-    found = fit_thresholds(truth, probabilities, DEEP, options, DecodingOptions(), seed=0)
+    found = fit_thresholds(truth, probabilities, DEEP, options, DecodingOptions(method="mask"), seed=0)
     assert found.values.tolist() == [0.35, 0.35, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2]
     assert found.facts == {"section": 0.35, "class": 0.1, "subclass": 0.2}
 
@@ -210,19 +210,19 @@ def test_a_level_without_positives_is_never_predicted(guard: str) -> None:
     truth, probabilities = random_case(30)
     truth[:, TREE.columns["class"]] = False
     options = ThresholdOptions(method="per_label", per_label=PerLabelOptions.model_validate({"guard": guard}))
-    found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(), seed=0)
+    found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(method="mask"), seed=0)
     assert found.values[TREE.columns["class"]].tolist() == [NEVER] * 4
     assert set(found.facts["fallen_back"]) >= set(TREE.codes("class"))
     assert found.facts["global"]["class"] == {"threshold": NEVER, "f1_micro": 0.0}
     certain = np.ones((1, WIDTH), dtype=np.float32)
-    assert not decode(certain, found.values, TREE, DecodingOptions())[:, TREE.columns["class"]].any()
+    assert not decode(certain, found.values, TREE, DecodingOptions(method="mask"))[:, TREE.columns["class"]].any()
 
 
 def test_the_seed_reaches_the_joint_method() -> None:
     truth, probabilities = random_case(60)
     options = ThresholdOptions(method="per_label", per_label=PerLabelOptions(guard="joint"))
     for seed in (3, 4):
-        found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(), seed)
+        found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(method="mask"), seed)
         assert found.values.tolist() == pytest.approx(literal_joint(truth, probabilities, TREE, 3, seed))
 
 
@@ -279,7 +279,8 @@ def test_expected_f1_thresholds_need_no_truth(tree: LabelTree) -> None:
     probabilities[:, tree.index["B02"]] = 0
     options = ThresholdOptions(method="expected_f1")
     found, other = (
-        fit_thresholds(labels, probabilities, tree, options, DecodingOptions(), 0) for labels in (truth, ~truth)
+        fit_thresholds(labels, probabilities, tree, options, DecodingOptions(method="mask"), 0)
+        for labels in (truth, ~truth)
     )
     assert found.values.tolist() == other.values.tolist() and found.facts == other.facts
     _, f1 = expected_optima(probabilities)
@@ -356,7 +357,7 @@ def test_never_is_not_averaged(share: float, never: list[str]) -> None:
 @pytest.mark.parametrize("confidence", [None, 0.1])
 def test_reference_thresholds_are_the_best_pair_of_the_grid(confidence: float | None) -> None:
     truth, probabilities = random_case(40, seed=4)
-    found = reference_thresholds(truth, probabilities, TREE, DecodingOptions(confidence=confidence))
+    found = reference_thresholds(truth, probabilities, TREE, DecodingOptions(method="mask", confidence=confidence))
     best = best_on_grid(truth, probabilities, TREE, confidence)
     section, class_ = best.thresholds["section"], best.thresholds["class"]
     assert found.facts == {"section": section, "class": class_, "h_f1": best.h_f1}
@@ -369,7 +370,7 @@ def test_reference_thresholds_need_two_levels(name: str, levels: int) -> None:
     truth = np.zeros((2, len(tree.labels)), dtype=bool)
     options = ThresholdOptions(method="reference")
     with pytest.raises(UserError, match=f"two levels, and the label tree has {levels}"):
-        fit_thresholds(truth, truth.astype(np.float32), tree, options, DecodingOptions(), 0)
+        fit_thresholds(truth, truth.astype(np.float32), tree, options, DecodingOptions(method="mask"), 0)
 
 
 # Fitting and storing
@@ -379,7 +380,7 @@ def test_reference_thresholds_need_two_levels(name: str, levels: int) -> None:
 def test_fit_goes_by_the_method_and_comes_back_from_json(method: str) -> None:
     truth, probabilities = random_case(80)
     options = ThresholdOptions.model_validate({"method": method})
-    decoding = DecodingOptions()
+    decoding = DecodingOptions(method="mask")
     found = fit_thresholds(truth, probabilities, TREE, options, decoding, seed=3)
     expected = {
         "fixed": lambda: fixed_thresholds({"section": 0.5, "class": 0.5}, TREE),
@@ -407,7 +408,7 @@ def test_each_method_fits_any_depth(tree: LabelTree, method: str) -> None:
     truth = tree.close(random.random((50, len(tree.labels))) < 0.2)
     probabilities = random.random(truth.shape).astype(np.float32)
     options = ThresholdOptions.model_validate({"method": method, "per_label": {"guard": "joint"}})
-    found = fit_thresholds(truth, probabilities, tree, options, DecodingOptions(), seed=3)
+    found = fit_thresholds(truth, probabilities, tree, options, DecodingOptions(method="mask"), seed=3)
     assert found.values.shape == (len(tree.labels),)
     assert ((found.values >= 0) & (found.values <= 1)).all()
     again = Thresholds.from_json(json.loads(json.dumps(found.to_json(tree))), tree)
@@ -420,7 +421,7 @@ def test_the_order_of_documents_changes_nothing_but_the_folds() -> None:
     for method in ("global", "per_label", "expected_f1", "blend", "reference"):
         options = ThresholdOptions.model_validate({"method": method})
         straight, turned = (
-            fit_thresholds(truth[rows], probabilities[rows], TREE, options, DecodingOptions(), 0)
+            fit_thresholds(truth[rows], probabilities[rows], TREE, options, DecodingOptions(method="mask"), 0)
             for rows in (slice(None), order)
         )
         assert straight.values.tolist() == turned.values.tolist()
@@ -480,4 +481,4 @@ def test_invalid_probabilities_are_refused() -> None:
     truth, probabilities = random_case(5)
     probabilities[2, 1] = math.nan
     with pytest.raises(UserError, match="row 2 has the probability nan for the label 'B'"):
-        fit_thresholds(truth, probabilities, TREE, ThresholdOptions(), DecodingOptions(), 0)
+        fit_thresholds(truth, probabilities, TREE, ThresholdOptions(), DecodingOptions(method="mask"), 0)

@@ -168,11 +168,11 @@ def test_the_published_thresholds_are_a_pair_of_the_grid_fitted_below_confident_
     assert found["method"] == "reference" and found["decoding"] == decoding
     case = published.truth("val"), published.scores("val"), published.tree
     options = ThresholdOptions(method="reference")
-    expected = fit_thresholds(*case, options, DecodingOptions(confidence=0.1), seed=42)
+    expected = fit_thresholds(*case, options, DecodingOptions(method="mask", confidence=0.1), seed=42)
     assert published.thresholds().tolist() == expected.values.tolist()
     assert {round(found["facts"][level] * 20, 9) for level in ("section", "class")} <= set(range(2, 15))
     scores = published.scores("test")
-    predicted = decode(scores, expected.values, published.tree, DecodingOptions(confidence=0.1))
+    predicted = decode(scores, expected.values, published.tree, DecodingOptions(method="mask", confidence=0.1))
     measures = evaluate(published.truth("test"), predicted, scores, published.tree)
     assert published.json("metrics/test.json")["measures"] == measures
 
@@ -289,7 +289,9 @@ def test_options_of_other_threshold_methods_reach_them(other, commands, tmp_path
     with contextlib.chdir(other.folder):
         assert main(command) == 0
     found = json.loads((tmp_path / "thresholds.json").read_text())
-    expected = fit_thresholds(other.truth("val"), other.scores("val"), other.tree, options, DecodingOptions(), seed=42)
+    expected = fit_thresholds(
+        other.truth("val"), other.scores("val"), other.tree, options, DecodingOptions(method="mask"), seed=42
+    )
     assert [found["thresholds"][code] for code in other.tree.labels] == expected.values.tolist()
     assert found["facts"] == json.loads(json.dumps(expected.facts))
 

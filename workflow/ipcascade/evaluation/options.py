@@ -57,7 +57,7 @@ class BlendOptions(Section):
 class ThresholdOptions(Section):
     """From probabilities to decisions; fitted on the validation split only."""
 
-    method: Literal["fixed", "global", "per_label", "expected_f1", "blend", "reference"] = "global"
+    method: Literal["fixed", "global", "per_label", "expected_f1", "blend", "reference"] = "blend"
     """fixed: the numbers below; global: one optimum per level; per_label: one per label; expected_f1: one per label
     from calibrated probabilities alone, without true labels; blend: between global and expected_f1; reference: the
     published grid, by reference H-F1 of masked labels, for trees of two levels."""
@@ -70,7 +70,7 @@ class ThresholdOptions(Section):
 class DecodingOptions(Section):
     """Parent-child consistency, and the number of labels."""
 
-    method: Literal["mask", "coherent"] = "mask"
+    method: Literal["mask", "coherent"] = "coherent"
     """mask: labels only below parents with a high enough probability; where no label of the level above has one, all
     labels of the level can be predicted. coherent: the label set, each label with its parents, with the largest sum of
     probability - threshold."""
