@@ -125,6 +125,12 @@ def test_confidence_by_hand() -> None:
     assert confidences(bools("110", "000", "001"), probabilities).tolist() == [0.75, 0, 1]
 
 
+def test_a_label_of_probability_0_that_comes_with_its_child_is_a_predicted_label() -> None:
+    """As a section may, where decoding takes it along with its class."""
+    curve = risk_coverage(bools("1", "0", "1"), bools("1", "1", "0"), np.zeros((3, 1), dtype=np.float32))
+    assert curve.coverage.tolist() == [2 / 3] and curve.precision.tolist() == [0.5]
+
+
 def by_hand() -> RiskCoverage:
     """Five documents of confidence .9, .8, .8, .6 and none; right: 1 of 1, 1 of 1 and 1 of 2 together, 0 of 1."""
     probabilities = np.array([[0.9, 0], [0.8, 0], [0.8, 0.85], [0.6, 0], [0.3, 0.2]], dtype=np.float32)

@@ -29,7 +29,7 @@ eighths = st.integers(0, 8).map(lambda number: number / 8)
 def decoded(probabilities: list[float], thresholds: list[float] | float = 0.5, **options: Any) -> set[str]:
     row = np.array([probabilities], dtype=np.float32)
     cuts = np.broadcast_to(np.float64(thresholds), len(DEEP.labels))
-    labels = decode(row, cuts, DEEP, DecodingOptions.model_validate(options))
+    labels = decode(row, cuts, DEEP, DecodingOptions.model_validate({"method": "mask", **options}))
     assert labels.shape == (1, len(DEEP.labels)) and labels.dtype == bool
     return codes_of(labels[0], DEEP)
 

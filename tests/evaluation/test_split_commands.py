@@ -62,7 +62,7 @@ class Scored:
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 def test_thresholds_and_measures_of_any_depth(tmp_path: Path, tree: LabelTree) -> None:
     scored = Scored(tmp_path, tree)
-    assert scored.fit(decoding={"confidence": 0.3}) == 0
+    assert scored.fit(decoding={"method": "mask", "confidence": 0.3}) == 0
     # The decoding of the fit counts, whatever the config says later.
     assert scored.measure("test", evaluation={"bootstrap": 30, "confidence": 0.9}, seed=4) == 0
     val, test = (np.flatnonzero(split == SPLIT_OF) for split in ("val", "test"))
@@ -79,7 +79,7 @@ def test_thresholds_and_measures_of_any_depth(tmp_path: Path, tree: LabelTree) -
         "split": "test",
         "documents": 20,
         "levels": list(tree.levels),
-        "thresholds": "global",
+        "thresholds": "blend",
         "decoding": {"method": "mask", "confidence": 0.3, "at_least_one": False, "at_most": None},
         "measures": evaluate(truth, predicted, probabilities, tree),
         "confidence_intervals": confidence_intervals(truth, predicted, scored.groups[test], tree, 30, 0.9, seed=4),

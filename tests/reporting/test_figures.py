@@ -59,7 +59,7 @@ EVERYTHING = {
         "loss_reduction": "mean", "precision": "fp16", "encoder_learning_rate": 5e-6,
     },
     "thresholds": {"method": "per_label"},
-    "decoding": {"confidence": 0.1, "at_least_one": True, "at_most": {"default": 10}},
+    "decoding": {"method": "mask", "confidence": 0.1, "at_least_one": True, "at_most": {"default": 10}},
     "evaluation": {"bootstrap": 0},
 }  # fmt: skip
 
@@ -481,8 +481,8 @@ def test_the_diagram_shows_what_was_run():
         "8 sections and 124 classes", "allenai/scibert_scivocab_uncased", "up to 512 tokens",
         "Section head 8 outputs", "Class head 132 outputs", "bias: log odds",
         "0.3 × BCE(section) + 0.7 × BCE(class)", "6 epochs, batch 32", "learning rate 3e-5, heads 3e-4",
-        "best epoch on val by global.class.f1_micro", "one threshold per level",
-        "classes only below predicted sections", "95% confidence intervals", "1,000 bootstrap samples",
+        "best epoch on val by global.class.f1_micro", "one threshold per label",
+        "classes and sections together", "95% confidence intervals", "1,000 bootstrap samples",
     ):  # fmt: skip
         assert phrase in text
     text = diagram_text(config_of(2, EVERYTHING))
@@ -520,7 +520,7 @@ def test_the_diagram_of_three_levels():
     sections = {
         "training": {"loss_weights": {"section": 0.2, "default": 1.5}, "soft_mask": {}},
         "thresholds": {"method": "fixed", "fixed": {"class": 0.4, "default": 0.3}},
-        "decoding": {"confidence": 0.25},
+        "decoding": {"method": "mask", "confidence": 0.25},
     }
     text = diagram_text(config_of(3, sections), 3)
     for phrase in (

@@ -21,8 +21,7 @@ from ipcascade.evaluation.counts import counts_above, ratio
 def confidences(predicted: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """float64 [documents]: the smallest probability of a document's predicted labels; 0 where it has none.
 
-    predicted: bool, probabilities: float32, [documents, labels of the level]. A predicted label has a probability above
-    0, so 0 marks the documents without.
+    predicted: bool, probabilities: float32, [documents, labels of the level].
     """
     smallest = np.min(probabilities, axis=1, where=predicted, initial=1)
     return np.where(predicted.any(axis=1), smallest, 0).astype(np.float64)
@@ -81,7 +80,7 @@ class RiskCoverage:
 def risk_coverage(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> RiskCoverage:
     """The curve of one level; truth, predicted: bool, probabilities: float32, [documents, labels of the level]."""
     confidence = confidences(predicted, probabilities)
-    labelled = np.flatnonzero(confidence)
+    labelled = np.flatnonzero(predicted.any(axis=1))
     if not len(labelled):
         nothing = np.zeros(0, dtype=np.int64)
         return RiskCoverage(np.zeros(0), nothing, nothing, nothing, nothing, len(truth))
