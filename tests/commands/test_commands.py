@@ -366,6 +366,45 @@ def test_baseline_goes_through_the_same_thresholds_and_metrics(baseline):
     assert all(measures[level]["f1_micro"] > 0.5 for level in results.tree.levels)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "sentence"),
+    [
+        ("--linear", "--linear is needed, since the probabilities are combined from network, linear, neighbours"),
+        ("--neighbours", "--neighbours is needed"),
+        ("--network", "--network is needed"),
+    ],
+)
+def test_a_source_without_its_folder_is_one_sentence(two_levels, tmp_path, capsys, left_out, sentence):
+    folders = {f"--{name}": two_levels.path(name) for name in ("linear", "neighbours", "network")}
+    given = [word for option, folder in folders.items() if option != left_out for word in (option, folder)]
+    written = ["--combiner", str(tmp_path / "c.json"), "--scores", str(tmp_path / "scores")]
+    assert main(["combine", *two_levels.files.documents(), *given, *written]) == 1
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("source", ["linear", "neighbours"])
+def test_new_texts_need_the_sources_that_the_combiner_has(two_levels, tmp_path, capsys, source):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")
+    place = arguments.index(f"--{source}")
+    assert main(arguments[:place] + arguments[place + 2 :]) == 1
+    assert f"combines network, linear, neighbours: give the folder of {source}, too" in capsys.readouterr().err
+
+
+def test_without_neighbours_predictions_name_none(two_levels, tmp_path):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n2,a valve\n")
+    config = ["--config", str(config_file(tmp_path, evidence={"sources": ["network", "linear"]}))]
+    folders = ["--linear", two_levels.path("linear"), "--network", two_levels.path("network")]
+    written = ["--combiner", str(tmp_path / "combiner.json"), "--scores", str(tmp_path / "scores")]
+    assert main(["combine", *two_levels.files.documents(), *folders, *written, *config]) == 0
+    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p.parquet")
+    arguments[arguments.index("--combiner") + 1] = str(tmp_path / "combiner.json")
+    place = arguments.index("--neighbours")
+    assert main(arguments[:place] + arguments[place + 2 :]) == 0
+    assert "neighbours" not in pl.read_parquet(tmp_path / "p.parquet").columns
+
+
 def test_summary_reads_what_metrics_writes(results, capsys):
     assert main(["summary", "--results", str(results.folder)]) == 0
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines() if line.strip()]
