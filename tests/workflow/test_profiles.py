@@ -14,8 +14,8 @@ pytestmark = pytest.mark.workflow
 GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
 GROUPED = {
-    "thresholds", "metrics", "analysis", "history", "table1", "table2",
-    "figure1", "figure2", "figure3", "figure4", "figure5",
+    "index_neighbours", "combine", "thresholds", "metrics", "analysis", "comparison", "history", "table1", "table2",
+    "figure1", "figure2", "figure3", "figure4", "figure5", "figure6",
 }  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def submissions(output: str) -> dict[str, str]:
 def planned(project, profile: str, *arguments: str) -> dict[str, str]:
     """What a dry run of everything would submit."""
     (project.folder / "new.csv").write_text("document_id,text\n1,a\n")
-    arguments = ["--profile", profile, "--configfile", "mine.yaml", "--dry-run", *arguments, "--", "all", "baseline"]
+    arguments = ["--profile", profile, "--configfile", "mine.yaml", "--dry-run", *arguments, "--", "all", "runs"]
     return submissions(project.snakemake(*arguments).stdout)
 
 
@@ -96,7 +96,7 @@ def test_the_guide_lists_what_the_rules_ask_for(fresh):
                     f"--mem {memory.removesuffix(' GB')}000 ", f"-t {minutes(time)} ",
                 )  # fmt: skip
     on_login_node = {"encoder", "run_config"}
-    assert listed.keys() == commands.keys() - {"demo_delivery", "all", "baseline"} - on_login_node
+    assert listed.keys() == commands.keys() - {"demo_delivery", "all", "runs"} - on_login_node
     for rule, asks in listed.items():
         assert all(ask in commands[rule] + " " for ask in asks), (asks, commands[rule])
 
@@ -171,7 +171,7 @@ def test_downloads_stay_on_the_login_node():
 def test_the_cheap_rules_after_scoring_are_one_group(fresh, name):
     profile = yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text())
     assert profile["groups"] == dict.fromkeys(GROUPED, "evaluation")
-    arguments = ["--profile", f"profiles/{name}", "--configfile", "mine.yaml", "--dry-run", "--", "all", "baseline"]
+    arguments = ["--profile", f"profiles/{name}", "--configfile", "mine.yaml", "--dry-run", "--", "all", "runs"]
     output = fresh.snakemake(*arguments).stdout
     assert output.count("Group job evaluation") == output.count("Group job") == 1, "all of it is one job"
     assert set(re.findall(r"^ +rule (\w+):", output, flags=re.MULTILINE)) == GROUPED
