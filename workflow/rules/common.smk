@@ -33,6 +33,7 @@ def literally(value):
     return lambda wildcards: value
 
 
+@checks.ends_the_run
 def run_of(wildcards):
     """The run that a job belongs to: of rules without the wildcard the main run."""
     return getattr(wildcards, "run", "")
@@ -43,6 +44,7 @@ def config_of(wildcards):
     return RUNS.config(run_of(wildcards))
 
 
+@checks.ends_the_run
 def run_config(wildcards):
     """The file of the config that a job is run with."""
     return RUN_CONFIG.format(run=run_of(wildcards))
@@ -67,7 +69,12 @@ def shared(stage, paths):
 
 def where(condition, function):
     """An input function for some runs only: those whose config meets a condition."""
-    return lambda wildcards: function(wildcards) if condition(config_of(wildcards)) else []
+
+    @checks.ends_the_run
+    def of_run(wildcards):
+        return function(wildcards) if condition(config_of(wildcards)) else []
+
+    return of_run
 
 
 def report_line(sentence):

@@ -14,6 +14,7 @@ NETWORK = [
 ]
 
 
+@checks.ends_the_run
 def shared_evidence(wildcards):
     """The linear model and the neighbours, where they are sources of the run."""
     stages = {"linear": ("fit_linear", LINEAR), "neighbours": ("index_neighbours", NEIGHBOURS)}
