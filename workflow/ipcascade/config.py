@@ -49,7 +49,7 @@ HEADER = """\
 
 
 class ComparisonOptions(Section):
-    """Runs side by side: snakemake ... comparison"""
+    """Runs side by side: snakemake ... runs"""
 
     reference: Text = MAIN_RUN
     """The run that differences are to: main, baseline, or one of `runs`."""
