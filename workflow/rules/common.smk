@@ -127,6 +127,45 @@ if not workflow.deployment_settings.deployment_method:
 shell.prefix(PREFIX)
 
 
+@checks.ends_the_run
+def devices(wildcards):
+    return config_of(wildcards).training.devices
+
+
+@checks.ends_the_run
+def checkpoints(wildcards):
+    return f"results{wildcards.run}/checkpoints"
+
+
+@checks.ends_the_run
+def shared_evidence(wildcards):
+    """The linear model and the neighbours, where they are sources of the run."""
+    stages = {"linear": ("fit_linear", LINEAR), "neighbours": ("index_neighbours", NEIGHBOURS)}
+    return {
+        source: shared(stage, paths)(wildcards)
+        for source, (stage, paths) in stages.items()
+        if uses(config_of(wildcards), source)
+    }
+
+
+def files_of_runs(path, stage):
+    """Results of all runs, in their order: an input function of paths with the wildcard run."""
+
+    @checks.ends_the_run
+    def of_runs(wildcards):
+        return [path.format(run=RUNS.home(stage, run), split=wildcards.split) for run in RUNS.named().values()]
+
+    return of_runs
+
+
+def compared(wildcards, input):
+    """The runs with their files, and which of them are replicates, as options of the command."""
+    files = zip(RUNS.named(), input.scores, input.thresholds, strict=True)
+    runs = " ".join(f"--run {name} {scores} {thresholds}" for name, scores, thresholds in files)
+    groups = " ".join(f"--replicates {group} {' '.join(names)}" for group, names in RUNS.replicates().items())
+    return f"{runs} {groups} --reference {RUNS.reference()}"
+
+
 wildcard_constraints:
     split="|".join(SPLITS),
     # Empty for the main run; /runs/NAME for another one with the same tree below.

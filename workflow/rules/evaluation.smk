@@ -90,24 +90,6 @@ rule analysis:
         " --thresholds {input.thresholds} --analysis {params.analysis}"
 
 
-def files_of_runs(path, stage):
-    """Results of all runs, in their order: an input function of paths with the wildcard run."""
-
-    @checks.ends_the_run
-    def of_runs(wildcards):
-        return [path.format(run=RUNS.home(stage, run), split=wildcards.split) for run in RUNS.named().values()]
-
-    return of_runs
-
-
-def compared(wildcards, input):
-    """The runs with their files, and which of them are replicates, as options of the command."""
-    files = zip(RUNS.named(), input.scores, input.thresholds, strict=True)
-    runs = " ".join(f"--run {name} {scores} {thresholds}" for name, scores, thresholds in files)
-    groups = " ".join(f"--replicates {group} {' '.join(names)}" for group, names in RUNS.replicates().items())
-    return f"{runs} {groups} --reference {RUNS.reference()}"
-
-
 rule comparison:
     input:
         corpus="results/corpus/corpus.parquet",

@@ -14,17 +14,6 @@ NETWORK = [
 ]
 
 
-@checks.ends_the_run
-def shared_evidence(wildcards):
-    """The linear model and the neighbours, where they are sources of the run."""
-    stages = {"linear": ("fit_linear", LINEAR), "neighbours": ("index_neighbours", NEIGHBOURS)}
-    return {
-        source: shared(stage, paths)(wildcards)
-        for source, (stage, paths) in stages.items()
-        if uses(config_of(wildcards), source)
-    }
-
-
 rule fit_linear:
     input:
         corpus="results/corpus/corpus.parquet",

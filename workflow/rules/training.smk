@@ -10,16 +10,6 @@ from ipcascade.core.names import LABELS, MODEL_CARD
 MODEL = multiext("results{run}/model/", WEIGHTS, MODEL_CONFIG, LABELS, TOKENIZER, MODEL_CARD)
 
 
-@checks.ends_the_run
-def devices(wildcards):
-    return config_of(wildcards).training.devices
-
-
-@checks.ends_the_run
-def checkpoints(wildcards):
-    return f"results{wildcards.run}/checkpoints"
-
-
 rule train:
     input:
         encoder=ENCODER,
