@@ -11,8 +11,11 @@ from brute_force import corpus_of
 from deliveries import abstract, application, csv_rows, symbol, title, write_delivery
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.random_streams import stream_seed
+from ipcascade.corpus.abstracts import _copied
 from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
+from ipcascade.corpus.sampling import draw
 from ipcascade.sources.patstat.tables import Delivery
 from support import REPOSITORY
 
@@ -215,6 +218,16 @@ def test_a_smaller_sample_is_a_subset_of_a_larger_one(tmp_path):
         larger = sample
 
 
+def test_the_sample_is_drawn_by_a_stream_of_its_own(tmp_path):
+    """A seed gives the same documents when randomness is used elsewhere, and from version to version."""
+    delivery = Delivery.open(write_delivery(tmp_path, random_tables(3)))
+    everything, _ = build(delivery, TREE, EVERYTHING, 7)
+    ids = everything.select(appln_id=pl.col("document_id").cast(pl.Int32))
+    expected = draw(ids, 30, stream_seed(7, "corpus", "sample"))["appln_id"].to_list()
+    sample, _ = build(delivery, TREE, CorpusOptions(documents=30), 7)
+    assert sample["document_id"].cast(pl.Int32).to_list() == expected
+
+
 def test_samples_differ_by_seed_and_spread_evenly(tmp_path):
     ids = range(1, 1001)
     tables = {
@@ -268,6 +281,41 @@ def test_funnel_adds_up_and_says_what_was_dropped(tmp_path):
     }
 
 
+def test_the_steps_of_the_funnel_and_the_keys_that_decide_them(tmp_path):
+    for options, key in ((EVERYTHING, "label_tree"), (CorpusOptions(ipc_values=["I"]), "ipc_values")):
+        _, funnel = make(tmp_path, small(), options)
+        assert [(step["step"], step["key"]) for step in funnel["steps"]] == [
+            ("tls201_appln", None),
+            ("no dummy application", None),
+            ("kind of right", "corpus.ipr_types"),
+            ("application kind", "corpus.kinds"),
+            ("filing office", "corpus.offices"),
+            ("first filing year", "corpus.first_year"),
+            ("last filing year", "corpus.last_year"),
+            ("IPC symbol in the label tree", f"corpus.{key}"),
+            ("abstract", None),
+            ("language of the abstract", "corpus.language"),
+            ("words of the abstract", "corpus.minimum_words"),
+            ("one application per family", None),
+            ("sample", "corpus.documents"),
+        ]
+
+
+def test_symbols_are_counted_by_what_became_of_them(tmp_path):
+    """A symbol of no known application, two without the value I, and two whose code is unknown or missing."""
+    dropped = [symbol(9, "A01B"), symbol(1, "A01B", "N"), symbol(1, "A01B", " "), symbol(2, "Z99"), symbol(3, "")]
+    _, funnel = make(tmp_path, small(tls209=[*small()["tls209"], *dropped]), CorpusOptions(ipc_values=["I"]))
+    assert funnel["symbols"] == {
+        "read": 8,
+        "of_other_applications": 1,
+        "dropped_by_ipc_value": 2,
+        "dropped_outside_label_tree": 2,
+        "kept": 3,
+        "most_frequent_dropped_codes": [{"code": "", "symbols": 1}, {"code": "Z99", "symbols": 1}],
+        "distinct_dropped_codes": 2,
+    }
+
+
 def test_only_the_ten_most_frequent_dropped_codes_are_named(tmp_path):
     codes = [f"Z{number:02}" for number in range(12)]
     symbols = [symbol(1, f"{code}B   {place}/00") for number, code in enumerate(codes) for place in range(number + 1)]
@@ -288,6 +336,14 @@ def test_text_survives_quotes_commas_and_line_breaks(tmp_path):
     text = 'a "first" word, and\r\na second; ' + LONG
     corpus, _ = make(tmp_path, small(tls203=[abstract(1, f"  {text}\r\n")]))
     assert corpus["text"].to_list() == [text]
+
+
+def test_copied_texts_do_not_keep_those_that_were_filtered_out():
+    """The size of all that a column keeps in memory, as Arrow counts it where texts are views, as in polars."""
+    texts = pl.DataFrame({"text": [f"{number} {LONG}" for number in range(1000)]})
+    two = _copied(texts[:2])
+    assert two.equals(texts[:2])
+    assert two["text"].to_arrow(compat_level=pl.CompatLevel.newest()).get_total_buffer_size() < 1000
 
 
 def test_families_connected_through_chains_of_texts_are_one_group(tmp_path):
@@ -323,7 +379,7 @@ def test_another_tree_decides_what_is_kept(tmp_path):
         ({"offices": ["US"]}, {}, ["corpus.offices"]),
         ({"first_year": 2002}, {}, ["corpus.first_year (now 2002)"]),
         ({"last_year": 2000}, {}, ["corpus.last_year"]),
-        ({"ipc_values": ["N"]}, {}, ["corpus.ipc_values"]),
+        ({"ipc_values": ["N"]}, {}, ["corpus.ipc_values (now ['N'])"]),
         ({"language": "fr"}, {}, ["corpus.language (now 'fr')"]),
         ({"minimum_words": 12}, {}, ["corpus.minimum_words (now 12)"]),
         ({}, {"tls201": [application(i, appln_kind="D ") for i in (1, 2, 3)]}, ["'no dummy application'"]),

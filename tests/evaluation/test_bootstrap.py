@@ -8,7 +8,13 @@ from sklearn import metrics as sklearn_metrics
 
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.random_streams import stream
-from ipcascade.evaluation.bootstrap import bootstrap_values, confidence_intervals, group_weights, headline_names
+from ipcascade.evaluation.bootstrap import (
+    bootstrap_values,
+    confidence_intervals,
+    group_weights,
+    headline_names,
+    unclipped_values,
+)
 from ipcascade.evaluation.metrics import flatten, label_set_measures
 
 
@@ -96,6 +102,25 @@ def test_the_confidence_interval_of_macro_f1_holds_the_value_where_labels_are_ra
     found = confidence_intervals(truth, predicted, documents, tree, 200, 0.9, 7)
     low, high = found["class.f1_macro"]
     assert low < value < high
+
+
+@pytest.mark.parametrize("right", [True, False], ids=["nearly all right", "nearly all wrong"])
+def test_macro_f1_is_cut_off_at_0_and_1(right: bool) -> None:
+    """Rare labels are all right (or wrong), and so is a frequent one but for one document.
+
+    A sample misses some of the rare ones, which moves the mean away from 1 (or 0) and thus the values towards it: those
+    of samples without that document end beyond.
+    """
+    truth = TWO.encode([["A", "A01"]] * 10 + [["B", "B01"], ["B", "B02"], ["C", "C01"], ["A", "A02"], ["A", "A03"]])
+    predicted = truth & right
+    predicted[0] = truth[0] & (not right)
+    case = truth, predicted, np.arange(15), TWO, 100, 7
+    found, unclipped = bootstrap_values(*case), unclipped_values(*case)
+    for name in (f"{level}.f1_macro{ending}" for level in TWO.levels for ending in ("", "_supported")):
+        expected = [min(max(value, 0.0), 1.0) for value in unclipped[name]]
+        assert found[name].tolist() == expected
+    name = "class.f1_macro_supported"
+    assert unclipped[name].max() > 1 if right else unclipped[name].min() < 0
 
 
 def intervals(*case: Any, samples: int = 200, confidence: float = 0.9, seed: int = 7) -> dict[str, list[float]]:

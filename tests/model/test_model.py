@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.random_streams import stream_seed
 from ipcascade.model.export import NO_PIPELINE, export_model, load_encoder, load_model
 from ipcascade.training.initialisation import new_classifier, prior_bias
 from ipcascade.training.loss import inverse_frequency_weights
@@ -75,6 +76,14 @@ def test_heads_start_as_asked(model, tree):
     assert 0.9 * bound < largest <= bound
 
 
+def test_heads_are_drawn_by_a_stream_of_their_own(model):
+    """The numbers stay when randomness is used elsewhere, and from version to version."""
+    generator = torch.Generator().manual_seed(stream_seed(1, "heads"))
+    for head in model.heads:
+        expected = torch.nn.init.xavier_uniform_(torch.empty(head.weight.shape), generator=generator)
+        assert torch.equal(head.weight, expected)
+
+
 @pytest.mark.parametrize("levels", [["subclass"], ["section", "class", "subclass"]])
 def test_there_is_one_head_per_level(encoder_folder, tmp_path, levels):
     tree = LabelTree.read(IPC).select(levels)
@@ -109,7 +118,8 @@ def test_learning_rate_rises_and_falls_linearly():
     factors = [learning_rate_factor(step, 100, 0.1) for step in range(100)]
     assert factors[0] == pytest.approx(0.1) and factors[9] == pytest.approx(1)
     assert factors[55] == pytest.approx(0.5) and factors[99] == pytest.approx(1 / 90)
-    assert learning_rate_factor(0, 10, 0) == 1
+    without_warm_up = [learning_rate_factor(step, 10, 0) for step in range(10)]
+    assert without_warm_up == pytest.approx([1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
 
 
 def test_groups_hold_every_parameter_once(model):
@@ -118,10 +128,19 @@ def test_groups_hold_every_parameter_once(model):
     assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(model.parameters()))
     head = next(group for group in groups if any(p is model.heads[1].bias for p in group["params"]))
     assert (head["peak"], head["weight_decay"]) == (1e-3, 0)
+    group_of = {id(parameter): group for group in groups for parameter in group["params"]}
+    for name, parameter in model.named_parameters():
+        group, decays = group_of[id(parameter)], not name.endswith(".bias") and "LayerNorm" not in name
+        expected = {"lr": 0, "peak": 1e-3 if name.startswith("heads.") else 1e-5, "weight_decay": 0.01 * decays}
+        assert {key: group[key] for key in expected} == expected, name
 
 
-def test_attention_dropout_is_set(encoder_folder):
+def test_attention_dropout_is_set(encoder_folder, tree):
     assert load_encoder(encoder_folder, 0.25).config.attention_probs_dropout_prob == 0.25
+    options = TrainingOptions(batching="padded", attention_dropout=0.25)
+    assert (
+        new_classifier(encoder_folder, tree, TRUTH, options, 1, 32).encoder.config.attention_probs_dropout_prob == 0.25
+    )
 
 
 def test_missing_weights_are_not_made_up(encoder_folder, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ipcascade.core.documents import truth_of
 from ipcascade.splits.assignment import Assignment
 from ipcascade.splits.balance import balance, whole_sizes
-from ipcascade.splits.coverage import cover
+from ipcascade.splits.coverage import _groups_outside, cover
 from ipcascade.splits.exchange import LEAST_GAIN, exchange
 from ipcascade.splits.groups import Groups
 from ipcascade.splits.stratification import split
@@ -39,13 +39,14 @@ def imbalance(truth, split_of_document):
 
 
 def test_groups_by_hand():
-    truth = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], dtype=bool)
+    """No document has the third label."""
+    truth = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
     groups = Groups.of(truth, np.array([1, 1, 0, 2]))
     assert groups.documents.tolist() == [1, 2, 1]
-    assert groups.has_label.tolist() == [[False, True], [True, True], [False, False]]
-    assert groups.label_groups.tolist() == [1, 2]
-    assert groups.counts.toarray().tolist() == [[1, 0, 1], [2, 2, 1], [1, 0, 0]]
-    assert groups.squares.toarray().tolist() == [[1, 0, 1], [4, 4, 1], [1, 0, 0]]
+    assert groups.has_label.tolist() == [[False, True, False], [True, True, False], [False, False, False]]
+    assert groups.label_groups.tolist() == [1, 2, 0]
+    assert groups.counts.toarray().tolist() == [[1, 0, 1, 0], [2, 2, 1, 0], [1, 0, 0, 0]]
+    assert groups.squares.toarray().tolist() == [[1, 0, 1, 0], [4, 4, 1, 0], [1, 0, 0, 0]]
     columns, amounts = groups.counts_of(0)
     assert (columns.tolist(), amounts.tolist()) == ([0, 2], [1, 1])
 
@@ -94,6 +95,24 @@ def test_the_cheapest_group_opens_no_gap():
     assert found is not None and found[0] in free
     assert found[1] == costs[free].min()
     assert assignment.cheapest(0, 1, np.zeros_like(allowed)) is None
+
+
+def test_of_equally_cheap_groups_outside_a_split_the_first_comes_first():
+    """So a split is the same on every machine: sorts that are not stable differ between processors."""
+    truth, group_of = labelled_groups(400, seed=6, largest_group=1)
+    assignment = at_random(truth, group_of)
+    label, to = int(assignment.groups.label_groups.argmax()), 1
+    has_label = assignment.groups.has_label[:, label]
+    outside = [
+        (group, source)
+        for group, source in enumerate(assignment.split_of.tolist())
+        if has_label[group] and source != to
+    ]
+    costs = {place: assignment.costs(place[1], to)[place[0]] for place in outside}
+    assert len(set(costs.values())) < len(outside) - 50
+    expected = sorted(outside, key=lambda place: costs[place])
+    assert _groups_outside(assignment, label, to) == expected
+    assert _groups_outside(assignment, label, to, without=expected[3][0]) == expected[:3] + expected[4:]
 
 
 def test_two_moves_where_one_is_not_enough():

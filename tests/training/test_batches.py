@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipcascade.core.random_streams import stream
 from ipcascade.training.batches import epoch_batches, steps_per_epoch
 
 LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=300).map(lambda values: np.array(values))
@@ -33,6 +34,17 @@ def test_epochs_and_seeds_differ():
     one = epoch_batches(lengths, 8, seed=1, epoch=0)
     assert not np.array_equal(one, epoch_batches(lengths, 8, seed=1, epoch=1))
     assert not np.array_equal(one, epoch_batches(lengths, 8, seed=2, epoch=0))
+
+
+def test_batches_are_drawn_by_a_stream_of_their_own():
+    """The numbers stay when randomness is used elsewhere, and from version to version."""
+    lengths = [7, 5, 5, 7, 5, 7, 5, 7, 5, 7]
+    generator = stream(1, "batches", 4)
+    drawn = generator.permutation(10).tolist()
+    by_length = sorted([*drawn, *drawn[:2]], key=lambda document: lengths[document])
+    buckets = generator.permuted([by_length[start : start + 4] for start in (0, 4, 8)], axis=1)
+    steps = [list(step) for step in zip(*buckets.tolist(), strict=True)]
+    assert epoch_batches(np.array(lengths), 3, seed=1, epoch=4).tolist() == steps
 
 
 def test_documents_of_one_length_are_paired_at_random():

@@ -58,6 +58,9 @@ def test_the_selection_measure_is_an_evaluation_result_on_validation_alone():
     (result,) = ModelCard(card()).data.eval_results
     assert (result.metric_type, result.metric_name) == ("f1", "global.class.f1_micro")
     assert (result.metric_value, result.dataset_split) == (0.6543, "validation")
+    assert (result.task_type, result.dataset_type) == ("text-classification", "patents")
+    data = ModelCard(card()).data
+    assert (data.library_name, data.model_name) == ("ipcascade", "ipcascade-section-class")
     assert "test split\nare not known when the model is exported" in card()
 
 

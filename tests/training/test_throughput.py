@@ -45,6 +45,21 @@ def test_operations_of_bert_base_are_the_known_ones():
     assert forward_flops(encoder, 180, 180**2) / 180 == pytest.approx(177e6, rel=0.01)
 
 
+def test_steps_add_up():
+    """Of two ranks: all documents of a step, and this one's."""
+    cache = TokenCache(np.full(30, 7), np.array([0, 2, 5, 9, 14, 20]), {"pad_id": 0, "max_length": 40})
+    counts, computed = EpochCounts(), 0
+    for own, others, seconds in (([0, 1], [2], 0.25), ([3], [4, 0], 0.5)):
+        batches = [Padding(4096).collate(cache, np.array(own))]
+        counts.add_step(cache.lengths[[*own, *others]], cache.lengths[own], batches, seconds)
+        computed += batches[0].ids.size
+    # Lengths are 2, 3, 4, 5, 6.
+    assert (counts.documents, counts.collating) == (6, 0.75)
+    assert (counts.tokens, counts.squares) == (2 + 3 + 4 + 5 + 6 + 2, 4 + 9 + 16 + 25 + 36 + 4)
+    assert counts.own_tokens == 2 + 3 + 5
+    assert counts.computed_tokens == computed > counts.own_tokens
+
+
 def test_a_resumed_epoch_keeps_the_peak_memory_of_before(monkeypatch):
     counts = EpochCounts()
     for peak in (700.0, 300.0):
@@ -59,6 +74,7 @@ def test_a_resumed_epoch_keeps_the_peak_memory_of_before(monkeypatch):
     [
         ("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12),
         ("NVIDIA H200", 989e12), ("Tesla V100-SXM2-32GB", 125e12), ("NVIDIA A30", 165e12), ("Unheard-of", None),
+        ("NVIDIA H100 NVL", None),
     ],
 )  # fmt: skip
 def test_peaks_by_the_gpus_name(monkeypatch, name, peak):

@@ -403,7 +403,7 @@ def compile_here(monkeypatch, backend) -> None:
     """Compile on this CPU as on CUDA, but with another code generator; with the dropout of CUDA, too."""
     torch._dynamo.reset()  # what tests before have compiled counts
     monkeypatch.setattr("ipcascade.training.loop.use_cpu_dropout", lambda model: None)
-    monkeypatch.setattr("ipcascade.training.loop.can_compile", lambda model, batching: True)
+    monkeypatch.setattr("ipcascade.training.loop.can_compile", lambda model, batching: batching == "packed")
     monkeypatch.setattr(
         Classifier, "compile", lambda self, **options: torch.nn.Module.compile(self, backend=backend, **options)
     )

@@ -20,10 +20,12 @@ from ipcascade.cli import main
 from ipcascade.core.documents import Documents
 from ipcascade.core.files import read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.random_streams import stream_seed
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.history import measures_of_epoch
 from ipcascade.inference.forward import probabilities
 from ipcascade.model.export import load_model
+from ipcascade.training import checkpoint
 from support import Files, config_file, write_corpus
 
 # Seven steps of 20 of the 140 training documents.
@@ -164,6 +166,57 @@ def test_the_gradient_of_a_step_has_the_norm_that_is_asked_for(files, tmp_path, 
     steps.clear()
     assert main(arguments(files, tmp_path / "clipped", **SHORT, gradient_clip=0.01)) == 0
     assert [norm for _, norm in steps] == pytest.approx([0.01] * len(norms), rel=1e-3)
+
+
+def test_the_dropout_of_a_step_is_drawn_by_a_stream_of_its_own(files, tmp_path, monkeypatch):
+    """The numbers stay when randomness is used elsewhere, and from version to version."""
+    seeds, seeded = [], torch.manual_seed
+
+    def note(seed: int) -> torch.Generator:
+        seeds.append(seed)
+        return seeded(seed)
+
+    monkeypatch.setattr(torch, "manual_seed", note)
+    assert main(arguments(files, tmp_path, seed=5, **SHORT)) == 0
+    assert seeds[-7:] == [stream_seed(5, "dropout", step) for step in range(7)]
+
+
+@pytest.mark.parametrize(("minutes", "saved"), [("1000", [7, 14]), ("0", [*range(1, 8), *range(7, 15), 14])])
+def test_checkpoints_are_saved_as_often_as_asked_and_after_each_epoch(files, tmp_path, monkeypatch, minutes, saved):
+    steps, save = [], checkpoint.save
+
+    def note(*given: object) -> None:
+        steps.append(given[-1]["step"])
+        save(*given)
+
+    monkeypatch.setattr(checkpoint, "save", note)
+    assert main([*arguments(files, tmp_path, epochs=2, batch_size=20), "--checkpoint-minutes", minutes]) == 0
+    assert steps == saved
+
+
+@pytest.mark.parametrize(("seconds", "last"), [(55, 6), (65, 7), (75, 7), (85, None)])
+def test_after_an_epochs_last_step_validation_must_fit_too(files, tmp_path, monkeypatch, capsys, seconds, last):
+    """Seven steps of ten seconds on 140 documents, so validation on 20 is taken to need another ten."""
+
+    class Clock:
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    clock = Clock()
+    for module in ("commands.train", "training.loop"):
+        monkeypatch.setattr(f"ipcascade.{module}.time", clock)
+    monkeypatch.setenv("IPCASCADE_SUBMITTED", "1")
+    handle = register_optimizer_step_pre_hook(lambda *_: setattr(clock, "now", clock.now + 10))
+    # Of so short a limit four fifths are left for training.
+    given = [*arguments(files, tmp_path, **SHORT), "--time-limit", str(seconds / 60 / 0.8)]
+    try:
+        assert main(given) == (0 if last is None else 1)
+    finally:
+        handle.remove()
+    if last is not None:
+        assert f"stopped after step {last} of 7" in capsys.readouterr().err
 
 
 # ---- The loss ----
