@@ -502,10 +502,20 @@ def test_no_command_but_encoder_opens_a_connection(files, tmp_path, monkeypatch)
     assert main(["train", *options, *encoder, *files.arguments(), *model, "--checkpoints", str(tmp_path / "c"),
                  "--epochs", str(tmp_path / "epochs.parquet"),
                  "--validation-scores", str(tmp_path / "validation_scores.parquet")]) == 0  # fmt: skip
-    assert main(["score", *files.arguments(), *model, "--split", "val", "--scores", str(tmp_path / "val.parquet")]) == 0
+    for split in ("train", "val", "test"):
+        scored = ["--scores", str(tmp_path / f"network/{split}.parquet")]
+        vectors = ["--vectors", str(tmp_path / f"network/{split}_vectors.safetensors")]
+        assert main(["score", *files.arguments(), *model, "--split", split, *scored, *vectors]) == 0
+    evidence = ["--linear", str(tmp_path / "linear"), "--neighbours", str(tmp_path / "neighbours")]
+    combiner = ["--combiner", str(tmp_path / "combiner.json")]
+    assert main(["fit_linear", *files.documents(), *evidence[:2]]) == 0
+    of_train = ["--vectors", str(tmp_path / "network/train_vectors.safetensors")]
+    assert main(["index_neighbours", *files.documents(), *of_train, *evidence[2:]]) == 0
+    assert main(["combine", *files.documents(), *evidence, "--network", str(tmp_path / "network"), *combiner,
+                 "--scores", str(tmp_path)]) == 0  # fmt: skip
     assert main(["thresholds", *files.documents(), "--scores", str(tmp_path / "val.parquet"),
                  "--thresholds", str(tmp_path / "thresholds.json")]) == 0  # fmt: skip
     (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
-    assert main(["predict", *model, "--thresholds", str(tmp_path / "thresholds.json"), "--texts",
+    assert main(["predict", *model, *evidence, *combiner, "--thresholds", str(tmp_path / "thresholds.json"), "--texts",
                  str(tmp_path / "new.csv"), "--predictions", str(tmp_path / "predictions.parquet")]) == 0  # fmt: skip
     assert not opened

@@ -75,8 +75,19 @@ def test_commands_look_for_the_gpu_before_they_read_anything(command, monkeypatc
             "--validation-scores",
             "none",
         ],
-        "score": [*documents, "--model", "none", "--split", "val", "--scores", "none"],
-        "predict": ["--texts", "none", "--model", "none", "--thresholds", "none", "--predictions", "none"],
+        "score": [*documents, "--model", "none", "--split", "val", "--scores", "none", "--vectors", "none"],
+        "predict": [
+            "--texts",
+            "none",
+            "--model",
+            "none",
+            "--thresholds",
+            "none",
+            "--predictions",
+            "none",
+            "--combiner",
+            "none",
+        ],
     }
     monkeypatch.chdir(tmp_path)
     assert main([command, *files[command]]) == 1

@@ -122,13 +122,13 @@ def assert_asked_as_on_stanage(cluster: Cluster, project: Project) -> None:
 
 
 def assert_one_job_for_what_follows_scoring(cluster: Cluster, project: Project, output: str) -> None:
-    """With thresholds and metrics of two models: at most six of them side by side, in three layers."""
+    """With thresholds and metrics of two models: what can run side by side, layer by layer, in five layers."""
     job = jobs_of(cluster, project)[
         next(n for n, r in enumerate(rules_of(cluster, project)) if r.startswith("evaluation_"))
     ]
     listed = output.partition("Group job evaluation")[2].partition("Select jobs")[0]
     assert set(re.findall(r"^ +rule (\w+):", listed, flags=re.MULTILINE)) == GROUPED
-    assert (job["NumCPUs"], job["TimeLimit"], job["MinMemoryNode"]) == ("6", "01:30:00", "12000M"), job
+    assert (job["NumCPUs"], job["TimeLimit"], job["MinMemoryNode"]) == ("9", "02:30:00", "20000M"), job
 
 
 def test_the_whole_chain(cluster, tmp_path, encoder_folder):

@@ -72,7 +72,7 @@ OTHER: dict[str, Any] = {
         "per_label": {"guard": "joint", "floor": 0.2, "minimum_positives": 4, "folds": 2},
         "blend": {"share": 0.25},
     },
-    "decoding": {"method": "coherent", "confidence": 0.25, "at_least_one": True, "at_most": {"class": 3, "default": 2}},
+    "decoding": {"method": "mask", "confidence": 0.25, "at_least_one": True, "at_most": {"class": 3, "default": 2}},
     "evaluation": {"bootstrap": 15, "confidence": 0.8},
 }
 

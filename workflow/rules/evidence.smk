@@ -86,7 +86,7 @@ rule combine:
     threads: 4
     resources:
         mem_mb=8000,
-        runtime=60,
+        runtime=30,
     params:
         config=run_config,
         evidence=folder_options("linear", "neighbours", "network"),
