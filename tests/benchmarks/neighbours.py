@@ -76,7 +76,7 @@ def encoder(documents: int, device: torch.device) -> Callable[[], object]:
     from ipcascade.model.network import Classifier
 
     network = BertModel(BertConfig(attention_probs_dropout_prob=0.0), add_pooling_layer=False)
-    model = Classifier(network, [8, LABELS - 8], dropout=0.1, max_length=512).eval()
+    model = Classifier(network, [8, LABELS - 8], dropout=0.1, max_length=512, label_attention=True).eval()
     use_batching(model, "packed", is_trained=True)
     ids = np.random.default_rng(1).integers(1000, 30000, documents * TOKENS).astype(np.uint16)
     offsets = np.arange(documents + 1, dtype=np.int64) * TOKENS

@@ -131,7 +131,7 @@ def test_groups_hold_every_parameter_once(model):
     group_of = {id(parameter): group for group in groups for parameter in group["params"]}
     for name, parameter in model.named_parameters():
         group, decays = group_of[id(parameter)], not name.endswith(".bias") and "LayerNorm" not in name
-        expected = {"lr": 0, "peak": 1e-3 if name.startswith("heads.") else 1e-5, "weight_decay": 0.01 * decays}
+        expected = {"lr": 0, "peak": 1e-5 if name.startswith("encoder.") else 1e-3, "weight_decay": 0.01 * decays}
         assert {key: group[key] for key in expected} == expected, name
 
 

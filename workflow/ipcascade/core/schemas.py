@@ -85,6 +85,7 @@ class ModelLabels(Content):
     label_tree: Tree
     text: ModelText
     dropout: Annotated[float, Field(ge=0, lt=1)]
+    label_attention: bool
 
 
 class LevelCombiner(Content):

@@ -110,12 +110,15 @@ def export_model(
             if path.suffix in (".json", ".txt") and path.name != ENCODER_FACTS and "provenance" not in path.name:
                 shutil.copyfile(path, part / path.name)
         _name_no_labels(part / MODEL_CONFIG)
-        write_json(part / LABELS, {"label_tree": tree.to_json(), "text": text, "dropout": model.dropout.p})
+        write_json(part / LABELS, {
+            "label_tree": tree.to_json(), "text": text, "dropout": model.dropout.p,
+            "label_attention": model.label_attention is not None,
+        })  # fmt: skip
         (part / MODEL_CARD).write_text(card, encoding="utf-8")
 
 
 def _name_in_file(name: str, model: Classifier) -> str:
-    """The name of a weight in the weights file: that which transformers gives it, but for the heads."""
+    """The name of a weight in the weights file: that which transformers gives it, but for the heads and label-wise attention."""
     return name if is_head(name) else f"{model.encoder.base_model_prefix}.{name.removeprefix('encoder.')}"
 
 
@@ -161,7 +164,10 @@ def _classifier(folder: Path, tree: LabelTree, labels: dict[str, Any]) -> Classi
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         _set_attention_dropout(config, 0.0)
         encoder = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)  # type: ignore[no-untyped-call]
-        return Classifier(_without_pooler(encoder), tree.sizes, labels["dropout"], labels["text"]["max_length"])
+        return Classifier(
+            _without_pooler(encoder), tree.sizes, labels["dropout"], labels["text"]["max_length"],
+            labels["label_attention"],
+        )  # fmt: skip
     except Exception as error:  # transformers raises many kinds for a wrong value
         raise UserError(
             f"{folder / MODEL_CONFIG} is not the config of an encoder ({type(error).__name__}: {reason_of(error)}); "

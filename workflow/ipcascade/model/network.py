@@ -1,4 +1,4 @@
-"""The classifier: an encoder, and one linear head per level on each document's [CLS] vector."""
+"""The classifier: an encoder, one linear head per level on each document's [CLS] vector, and label-wise attention."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,28 @@ from torch import Tensor, nn
 
 from ipcascade.encoder.positions import first_position
 from ipcascade.model.batching import MicroBatch
+from ipcascade.model.label_attention import LabelAttention, TokenStates, packed_membership
 from ipcascade.runtime.device import has_flash_attention, on_device
 
 
 class Classifier(nn.Module):
-    """An encoder with one linear head per level on the last hidden state of each document's first token."""
+    """An encoder with one linear head per level on the last hidden state of each document's first token.
+
+    With `label_attention` each label's logit gets what the label finds in the states of all tokens, too.
+    """
 
     encoder: Any  # a transformers model, of whichever class
 
-    def __init__(self, encoder: nn.Module, sizes: Sequence[int], dropout: float, max_length: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, sizes: Sequence[int], dropout: float, max_length: int, label_attention: bool
+    ) -> None:
         """sizes: labels per level, from the top down; max_length: most tokens per document."""
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         hidden = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes)
+        self.label_attention = LabelAttention(hidden, sum(sizes)) if label_attention else None
         self.max_length = max_length
         self.first_position = first_position(encoder.config)
         self.has_flash = False
@@ -46,20 +53,36 @@ class Classifier(nn.Module):
         Padded with `mask`, else packed; packed, there is a row for each of the micro-batch's `cls_positions`.
         with_vectors: the [CLS] vectors, [documents, hidden size], come last.
         """
-        if position_ids is None or cls_positions is None:
-            hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
-        else:
-            hidden = self.encoder(
-                input_ids=ids[None],
-                position_ids=position_ids[None] + self.first_position,
-                cu_seq_lens_q=cu_seqlens,
-                max_length_q=self.max_length,
-                has_flash=self.has_flash,
-            ).last_hidden_state[0]
-            hidden = hidden.index_select(0, cls_positions)
-        vectors = (hidden,) if with_vectors else ()
-        hidden = self.dropout(hidden)
-        return (*(head(hidden) for head in self.heads), *vectors)
+        states = self.token_states(ids, mask, position_ids, cu_seqlens, cls_positions)
+        first = self.dropout(states.first)
+        logits = [head(first) for head in self.heads]
+        if self.label_attention is not None:
+            found = self.label_attention(states, self.dropout).split([of_level.shape[1] for of_level in logits], dim=1)
+            logits = [of_level + more for of_level, more in zip(logits, found, strict=True)]
+        return (*logits, states.first) if with_vectors else tuple(logits)
+
+    def token_states(
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        cu_seqlens: Tensor | None = None,
+        cls_positions: Tensor | None = None,
+    ) -> TokenStates:
+        """The encoder's last hidden states of a micro-batch."""
+        if mask is not None:
+            hidden = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state
+            return TokenStates(hidden, hidden[:, 0], mask[:, None].float())
+        assert position_ids is not None and cu_seqlens is not None and cls_positions is not None
+        hidden = self.encoder(
+            input_ids=ids[None],
+            position_ids=position_ids[None] + self.first_position,
+            cu_seq_lens_q=cu_seqlens,
+            max_length_q=self.max_length,
+            has_flash=self.has_flash,
+        ).last_hidden_state
+        first = hidden[0].index_select(0, cls_positions)
+        return TokenStates(hidden, first, packed_membership(cu_seqlens, len(cls_positions), len(ids)))
 
     @property
     def hidden_size(self) -> int:
@@ -73,8 +96,8 @@ class Classifier(nn.Module):
 
 
 def is_head(parameter: str) -> bool:
-    """Whether a parameter, by its name in the model, belongs to a head rather than to the encoder."""
-    return parameter.startswith("heads.")
+    """Whether a parameter, by its name in the model, belongs to a head (or to label-wise attention) rather than to the encoder."""
+    return parameter.startswith(("heads.", "label_attention."))
 
 
 def inputs_of(batch: MicroBatch, device: torch.device) -> dict[str, Tensor]:

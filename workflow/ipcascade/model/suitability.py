@@ -31,7 +31,7 @@ def check_encoder(folder: Path, name: str, max_length: int, batching: Batching) 
         if wanted > known:
             raise NotAnEncoder(f"its tokenizer has {wanted} tokens, of which it knows only the first {known}")
         torch.manual_seed(0)
-        model = Classifier(encoder, [OUTPUTS], 0.0, max_length)
+        model = Classifier(encoder, [OUTPUTS], 0.0, max_length, label_attention=False)
         trial = _trial(tokenizer, max_length)
         try:
             use_batching(model, batching, trial)

@@ -62,6 +62,9 @@ class TrainingOptions(Section):
     """Dropout on the [CLS] vector before the heads."""
     attention_dropout: Share = 0.0
     """Dropout on attention probabilities inside the encoder; packed batches need 0."""
+    label_attention: Truth = True
+    """Each label reads the text with a query of its own, which starts from its title, beside the linear heads on [CLS];
+    off as published, and where thousands of labels need too much memory."""
     loss_weights: dict[str, NotNegative] = Field({"section": 0.3, "class": 0.7, "default": 1.0})
     """Weight of each level's loss; `default` holds for levels that are not named."""
     loss_reduction: Literal["sum", "mean"] = "sum"
