@@ -66,6 +66,9 @@ def corpus_of(tables, options, tree):
     def plain(text):
         return "".join(letter for letter in unicodedata.normalize("NFKC", text).casefold() if letter.isalnum())
 
+    def filed(i):
+        return (year[i], kept[i]["appln_filing_date"] or "9999-12-31", i)
+
     families = {}
     for i in candidates:
         families.setdefault(family(i), []).append(i)
@@ -90,6 +93,7 @@ def corpus_of(tables, options, tree):
             found = set().union(*(labels.get(other, set()) for other in kept if family(other) == name))
         else:
             found = labels[i]
+        first = min((other for other in kept if family(other) == name), key=filed)
         text = texts[i]["appln_abstract"]
         words = len(text.split())
         if options.text == "title_and_abstract" and i in titles:
@@ -102,6 +106,8 @@ def corpus_of(tables, options, tree):
                 "office": kept[i]["appln_auth"] or None,
                 "kind": kept[i]["appln_kind"] or None,
                 "filing_year": None if year[i] == 9999 else year[i],
+                "first_filing_year": None if year[first] == 9999 else year[first],
+                "first_filing_office": kept[first]["appln_auth"] or None,
                 "words": words,
                 "text": text,
                 **{

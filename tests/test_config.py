@@ -236,6 +236,18 @@ WRITTEN = [
         "the key 'prediction.inputs.a b' must be a name of letters, digits, - and _",
     ),
     ("splits: {train: 0.5}", "splits: train, val and test must be positive and sum to 1"),
+    ("splits: {by: time}", "splits.by is 'time': must be 'labels', 'year' or 'office'"),
+    ("splits: {by: office}", "splits: by is 'office', so test_offices must name the offices of the test split"),
+    (
+        "splits: {by: office, test_offices: []}",
+        "splits.test_offices is []: must be a list of at least one item or null",
+    ),
+    (
+        "splits: {by: office, test_offices: [JP, KR, JP]}",
+        "splits.test_offices is ['JP', 'KR', 'JP']: 'JP' is in the list more than once",
+    ),
+    ("splits: {test_offices: [JP]}", "splits: test_offices is given, but by is 'labels'; set by to 'office', or"),
+    ("splits: {by: year, test_offices: [JP]}", "splits: test_offices is given, but by is 'year'; set by to 'office'"),
     ("training: {select_by: x}", "training.select_by: there is no measure 'x' to choose an epoch by"),
 ]
 
@@ -342,9 +354,11 @@ def test_sections_and_single_keys_are_given_as_plain_data():
     found = settings.section_options(config, "seed", "splits", "training.epochs")
     assert found == {
         "seed": 7,
-        "splits": {"train": 0.7, "val": 0.1, "test": 0.2, "rare_labels": "refuse"},
+        "splits": {
+            "by": "labels", "test_offices": None, "train": 0.7, "val": 0.1, "test": 0.2, "rare_labels": "refuse",
+        },
         "training.epochs": 2,
-    }
+    }  # fmt: skip
 
 
 def test_the_config_needs_nothing_heavier_than_pydantic():

@@ -46,6 +46,8 @@ def run_mutmut(folder: Path, *words: str, quiet: bool = False) -> str:
         "PYTHONPATH": os.pathsep.join(str(copies / name) for name in ("src", "tests")),
         "OMP_NUM_THREADS": "1",
         "POLARS_MAX_THREADS": "1",
+        # They collect garbage several times at the end of each pytest: longer than the tests of most mutants take.
+        "PYTEST_ADDOPTS": "-p no:unraisableexception -p no:threadexception",
     }
     command = [str(Path(sys.executable).with_name("mutmut")), *words]
     done = subprocess.run(

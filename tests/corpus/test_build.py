@@ -191,9 +191,33 @@ def test_schema_of_the_corpus(tmp_path):
     corpus, _ = make(tmp_path, small())
     assert {name: str(dtype) for name, dtype in corpus.schema.items()} == {
         "document_id": "String", "family_id": "String", "group_id": "String", "office": "String", "kind": "String",
-        "filing_year": "Int16", "words": "Int32", "text": "String", "section": "List(String)",
-        "class": "List(String)",
+        "filing_year": "Int16", "first_filing_year": "Int16", "first_filing_office": "String", "words": "Int32",
+        "text": "String", "section": "List(String)", "class": "List(String)",
     }  # fmt: skip
+
+
+def test_the_first_filing_of_a_family_need_not_have_a_text_or_a_label(tmp_path):
+    """Family 7: JP 1999 without a text, WO 2000 represents it. Family 8: a known year comes before unknown ones, a
+    known date before an unknown one of the same year. Family 9: nothing is known. Utility models are filtered."""
+    unknown = {"appln_filing_date": "9999-12-31", "appln_filing_year": 9999}
+    tables = small(
+        tls201=[
+            application(1, docdb_family_id=7, appln_auth="WO", appln_filing_date="2000-05-01", appln_filing_year=2000),
+            application(4, docdb_family_id=7, appln_auth="JP", appln_filing_date="1999-05-01", appln_filing_year=1999),
+            application(5, docdb_family_id=7, appln_auth="DE", appln_filing_date="1998-05-01", appln_filing_year=1998,
+                        ipr_type="UM"),
+            application(2, docdb_family_id=8, appln_auth="US", **unknown),
+            application(6, docdb_family_id=8, appln_auth="KR", appln_filing_date="9999-12-31", appln_filing_year=2001),
+            application(8, docdb_family_id=8, appln_auth="  ", appln_filing_date="2001-12-31", appln_filing_year=2001),
+            application(3, docdb_family_id=9, appln_auth="CN", **unknown),
+            application(9, docdb_family_id=9, appln_auth="AU", **unknown),
+        ]
+    )  # fmt: skip
+    corpus, _ = make(tmp_path, tables)
+    columns = ("document_id", "office", "filing_year", "first_filing_year", "first_filing_office")
+    assert corpus.select(columns).rows() == [
+        ("1", "WO", 2000, 1999, "JP"), ("2", "US", None, 2001, None), ("3", "CN", None, None, "CN"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("documents", [None, 40])

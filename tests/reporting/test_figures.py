@@ -53,6 +53,7 @@ EVERYTHING = {
         "documents": None, "kinds": ["A", "W"], "offices": ["EP", "US"], "first_year": 1990, "last_year": 2020,
         "ipc_values": ["I"], "text": "title_and_abstract", "family_labels": "representative",
     },
+    "splits": {"by": "office", "test_offices": ["CN", "JP", "KR", "TW", "IN", "BR", "MX"]},
     "encoder": {"name": ENCODER, "revision": "0" * 40},
     "training": {
         "soft_mask": {}, "label_weights": "inverse_frequency", "early_stopping": 2, "head_bias": -2,
@@ -493,7 +494,11 @@ def test_the_diagram_shows_what_was_run():
         "at most 10 sections and 10 classes",
     ):  # fmt: skip
         assert phrase in text
-    assert "bootstrap" not in text
+    for phrase in ("Splits by office of first filing", "train 70.4% (124,641)", "test: CN, JP, KR, TW, IN, BR, MX"):
+        assert phrase in text
+    text = diagram_text(load({"splits": {"by": "year"}}))
+    assert "Splits by year of first filing train 70.4% (124,641) val 10.1% (17,903) test 19.5% (34,456)" in text
+    assert "bootstrap" not in diagram_text(config_of(2, EVERYTHING))
     assert "at least one label" not in diagram_text(Config()) and "at most" not in diagram_text(Config())
     assert "Fixed thresholds section 0.5" in diagram_text(load({"thresholds": {"method": "fixed"}}))
     chosen = load({"training": {"select_by": "val_loss"}})

@@ -48,6 +48,14 @@ def random_corpus(documents, seed=0, largest_group=3, tree=TREE, leaves=132):
     return corpus_of(lists, groups, tree)
 
 
+def filed(corpus, years, offices="EP"):
+    """The corpus with the year and the office of the first filing of each document, None where it is not known."""
+    offices = [offices] * len(corpus) if isinstance(offices, str) else offices
+    return corpus.with_columns(
+        first_filing_year=pl.Series(years, dtype=pl.Int16), first_filing_office=pl.Series(offices, dtype=pl.String)
+    )
+
+
 def labels_of(corpus, tree=TREE):
     """The set of labels of each document."""
     return [set().union(*row) for row in corpus.select(tree.levels).iter_rows()]

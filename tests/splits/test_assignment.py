@@ -12,7 +12,7 @@ from ipcascade.splits.balance import balance, whole_sizes
 from ipcascade.splits.coverage import _groups_outside, cover
 from ipcascade.splits.exchange import LEAST_GAIN, exchange
 from ipcascade.splits.groups import Groups
-from ipcascade.splits.stratification import split
+from ipcascade.splits.split import split
 
 SHARES = np.array([0.7, 0.1, 0.2])
 ANY_DEPTH = pytest.mark.parametrize("tree", [TREE, DEEP], ids=["two levels", "three levels"])

@@ -15,7 +15,7 @@ from ipcascade.splits.options import SplitOptions
 def test_worked_by_hand():
     """Five documents: train has A01 twice, val A01 and A01 + C07, test H04."""
     corpus = corpus_of([["A01"], ["A01"], ["A01"], ["A01", "C07"], ["H04"]])
-    facts = audit(corpus, pl.Series(["train", "train", "val", "val", "test"]), TREE, SplitOptions())
+    facts = audit(corpus, pl.Series(["train", "train", "val", "val", "test"]), TREE, SplitOptions(), 1)
     # A and A01: 4/5 of all; 1, 1 and 0 in the splits. C and C07: 1/5; 0, 1/2, 0. H and H04: 1/5; 0, 0, 1.
     a = (0.2 + 0.2 + 0.8) / 3
     c = (0.2 + 0.3 + 0.2) / 3
@@ -33,7 +33,7 @@ def test_worked_by_hand():
 def test_three_levels_worked_by_hand():
     """A01B with its class and section is not a pair; with A21B it makes pairs, but none of A with A21 or A21B."""
     corpus = corpus_of([["A01B"], ["A01B"], ["A01B", "A21B"], ["C07"]], tree=DEEP)
-    facts = audit(corpus, pl.Series(["train", "train", "val", "test"]), DEEP, SplitOptions())
+    facts = audit(corpus, pl.Series(["train", "train", "val", "test"]), DEEP, SplitOptions(), 1)
     # Pairs: A01-A21, A01-A21B, A01B-A21, A01B-A21B, each in one of four documents: 0, 1 and 0 in the splits.
     assert facts["label_pair_distribution_distance"] == pytest.approx((0.25 + 0.75 + 0.25) / 3)
     # A01B: 3/4; 1, 1, 0. A21B: 1/4; 0, 1, 0. The last document ends at its class, so no other subclass is there.
@@ -44,7 +44,7 @@ def test_three_levels_worked_by_hand():
 
 def test_a_level_without_labels_has_no_distance():
     corpus = corpus_of([["C"], ["C"], ["C"]], tree=DEEP)
-    facts = audit(corpus, pl.Series(SPLITS), DEEP, KEEP)
+    facts = audit(corpus, pl.Series(SPLITS), DEEP, KEEP, 1)
     assert facts["label_distribution_distance"] == {"section": 0, "class": 0, "subclass": 0}
     assert facts["label_pair_distribution_distance"] == 0
 
@@ -53,7 +53,7 @@ def test_a_level_without_labels_has_no_distance():
 def test_distances_agree_with_plain_loops(tree):
     corpus = random_corpus(250, seed=1, tree=tree)
     names = np.random.default_rng(0).choice(SPLITS, 250, p=[0.7, 0.1, 0.2])
-    facts = audit(corpus, pl.Series(names), tree, KEEP)
+    facts = audit(corpus, pl.Series(names), tree, KEEP, 1)
     documents = labels_of(corpus, tree)
 
     def distance(labels):
@@ -79,7 +79,7 @@ def test_leakage_is_seen():
     corpus = corpus_of([["A01"]] * 4, [1, 1, 2, 3]).with_columns(
         text=pl.Series(["A device, new", "other", "a DEVICE new.", "Straße ﬁne"])
     )
-    facts = audit(corpus, pl.Series(["train", "val", "test", "test"]), TREE, SplitOptions())
+    facts = audit(corpus, pl.Series(["train", "val", "test", "test"]), TREE, SplitOptions(), 1)
     assert facts["groups_in_several_splits"] == 1
     assert facts["texts_in_several_splits"] == 1
 
@@ -92,13 +92,13 @@ def test_leakage_is_seen():
 def test_leakage_is_seen_whatever_the_case_and_form_of_letters(one, other):
     """Lower case alone would keep ß from SS, and one small sigma from the other."""
     corpus = corpus_of([["A01"]] * 3).with_columns(text=pl.Series([one, other, "another"]))
-    assert audit(corpus, pl.Series(SPLITS), TREE, KEEP)["texts_in_several_splits"] == 1
+    assert audit(corpus, pl.Series(SPLITS), TREE, KEEP, 1)["texts_in_several_splits"] == 1
 
 
 def test_documents_and_groups_are_counted():
     corpus = random_corpus(400, seed=2)
     names = np.repeat(SPLITS, (280, 40, 80))
-    facts = audit(corpus, pl.Series(names), TREE, KEEP)["splits"]
+    facts = audit(corpus, pl.Series(names), TREE, KEEP, 1)["splits"]
     for name in SPLITS:
         assert facts[name]["documents"] == (names == name).sum()
         assert facts[name]["groups"] == len(set(corpus["group_id"].to_numpy()[names == name]))

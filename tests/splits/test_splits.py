@@ -20,7 +20,7 @@ from ipcascade.sources.patstat.tables import Delivery
 from ipcascade.splits.assignment import COVERAGE_ORDER
 from ipcascade.splits.audit import audit
 from ipcascade.splits.options import SplitOptions
-from ipcascade.splits.stratification import split
+from ipcascade.splits.split import split
 
 ANY_TREE = pytest.mark.parametrize("tree", [TREE, DEEP, FLAT], ids=["two levels", "three levels", "one level"])
 PATENTS_US = Path(__file__).parents[2] / "../shared/patents_us"
@@ -52,10 +52,10 @@ def test_frequent_labels_keep_their_shares(tree):
 @ANY_TREE
 def test_better_than_chance(tree):
     corpus = random_corpus(6000, seed=3, tree=tree)
-    facts = audit(corpus, split(corpus, tree, KEEP, 1)["split"], tree, KEEP)
+    facts = audit(corpus, split(corpus, tree, KEEP, 1)["split"], tree, KEEP, 1)
     names = np.repeat(SPLITS, (4200, 600, 1200))
     for seed in range(3):
-        chance = audit(corpus, pl.Series(np.random.default_rng(seed).permutation(names)), tree, KEEP)
+        chance = audit(corpus, pl.Series(np.random.default_rng(seed).permutation(names)), tree, KEEP, 1)
         for level in tree.levels:
             assert facts["label_distribution_distance"][level] < 0.5 * chance["label_distribution_distance"][level]
         assert facts["label_pair_distribution_distance"] < chance["label_pair_distribution_distance"]
@@ -69,7 +69,7 @@ def test_groups_stay_whole(tree, largest):
     split_of_group = {}
     for group, name in zip(result["group_id"], result["split"], strict=True):
         assert split_of_group.setdefault(group, name) == name
-    facts = audit(corpus, result["split"], tree, KEEP)
+    facts = audit(corpus, result["split"], tree, KEEP, 1)
     assert facts["groups_in_several_splits"] == 0
     assert facts["texts_in_several_splits"] == 0
 
@@ -80,7 +80,7 @@ def test_order_of_rows_does_not_matter_and_seeds_do():
     shuffled = corpus.sample(fraction=1, shuffle=True, seed=3)
     again = split(shuffled, TREE, KEEP, 1)
     assert_frame_equal(result.sort("document_id"), again.sort("document_id"))
-    assert audit(corpus, result["split"], TREE, KEEP) == audit(shuffled, again["split"], TREE, KEEP)
+    assert audit(corpus, result["split"], TREE, KEEP, 1) == audit(shuffled, again["split"], TREE, KEEP, 1)
     assert not split(corpus, TREE, KEEP, 2)["split"].equals(result["split"])
 
 
@@ -92,7 +92,7 @@ def test_every_label_with_three_groups_is_everywhere(tree):
     assert min(groups.values()) < 30, "no rare label to test with"
     for label, count in groups.items():
         assert found[label] >= {SPLITS[place] for place in COVERAGE_ORDER[:count]}, label
-    missing = audit(corpus, names, tree, KEEP)["missing_labels"]
+    missing = audit(corpus, names, tree, KEEP, 1)["missing_labels"]
     assert {code for name in SPLITS for level in tree.levels for code in missing[name][level]} <= {
         label for label, count in groups.items() if count < 3
     }
@@ -163,7 +163,7 @@ def test_rare_labels_are_refused_with_their_names():
     names = split(corpus, TREE, KEEP, 1)["split"]
     found, _ = splits_of_labels(corpus, names)
     assert found["C40"] == found["H10"] == {"train"}
-    facts = audit(corpus, names, TREE, KEEP)
+    facts = audit(corpus, names, TREE, KEEP, 1)
     assert facts["missing_labels"]["test"] == {"section": ["C", "H"], "class": ["C40", "H10"]}
 
 
@@ -212,7 +212,7 @@ def test_real_patents(tree):
         split(corpus, tree, SplitOptions(), 42)
     names = split(corpus, tree, KEEP, 42)["split"]
     found, groups = splits_of_labels(corpus, names, tree)
-    facts = audit(corpus, names, tree, KEEP)
+    facts = audit(corpus, names, tree, KEEP, 1)
     assert all("train" in found[label] for label in groups)
     if tree is TREE:
         assert all(

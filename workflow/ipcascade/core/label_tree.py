@@ -27,8 +27,8 @@ IPC = Path(__file__).parent / "label_trees" / "ipc.tsv"
 COLUMNS = ("code", "parent", "level", "title")
 # Level names become columns of the corpus and keys of the measures, codes become columns of the scores.
 RESERVED_LEVELS = frozenset(
-    "document_id family_id group_id office kind filing_year words text split default fixed global hierarchical"
-    " reference documents neighbours".split()
+    "document_id family_id group_id office kind filing_year first_filing_year first_filing_office words text split"
+    " default fixed global hierarchical reference documents neighbours".split()
 )
 RESERVED_CODES = frozenset(("document_id", "epoch", "neighbours"))
 

@@ -15,7 +15,7 @@ from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.random_streams import stream_seed
 from ipcascade.corpus.abstracts import measure_abstracts, read_texts
 from ipcascade.corpus.applications import read_applications
-from ipcascade.corpus.families import family_name, group, represent
+from ipcascade.corpus.families import family_name, first_filings, group, represent
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.labels import ApplicationLeaves, column_of, label_lists, read_labels
 from ipcascade.corpus.options import CorpusOptions
@@ -33,7 +33,9 @@ def build(
     Returns the corpus, one row per document, sorted by appln_id:
     document_id (text, the appln_id), family_id (text, the DOCDB family; `appln-` and the appln_id where there is none),
     group_id (text, the smallest family of those that share a normalised abstract: what splits must not divide),
-    office, kind, filing_year (Int16, nullable), words (Int32, of the abstract), text,
+    office, kind, filing_year (Int16, nullable), first_filing_year (Int16, nullable) and first_filing_office of the
+    application of the family that was filed first, among those that pass the application filters,
+    words (Int32, of the abstract), text,
     and a list of codes (text, in tree order) per level of the tree, named after the level;
     and the funnel: steps, symbols, tables, notes (what of the delivery could not be checked), labels, groups as plain
     data.
@@ -51,6 +53,7 @@ def build(
     funnel.keep("sample", sample.height, "corpus.documents", options.documents)
     corpus = (
         sample.join(group(candidates), on="family", how="left", maintain_order="left")
+        .join(first_filings(applications, sample["family"]), on="family", how="left")
         .join(label_lists(sample, applications, leaves, tree, options.family_labels), on="appln_id", how="left")
         .join(read_texts(delivery, options, sample["appln_id"]), on="appln_id", how="left")
         .sort("appln_id")
@@ -61,6 +64,8 @@ def build(
             office=pl.col("office").cast(pl.String),
             kind=pl.col("kind").cast(pl.String),
             filing_year="filing_year",
+            first_filing_year="first_filing_year",
+            first_filing_office="first_filing_office",
             words="words",
             text="text",
             **{level: pl.col(column_of(level)) for level in tree.levels},

@@ -1,4 +1,4 @@
-"""DOCDB families: which application represents one, which families belong to one group, and what they are called."""
+"""DOCDB families: which application represents one, which was filed first, which families form a group, their names."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,20 @@ def represent(candidates: pl.DataFrame, office_preference: Sequence[str]) -> pl.
         .sort("family", "rank", "date", "appln_id", nulls_last=True)
         .unique("family", keep="first", maintain_order=True)
         .drop("rank")
+    )
+
+
+def first_filings(applications: pl.DataFrame, families: pl.Series) -> pl.DataFrame:
+    """Year and office of the first filing of each of some families, of all its applications, with or without a text.
+
+    Unknown years and dates come last; of equal ones the smallest appln_id is first.
+    Returns family, first_filing_year and first_filing_office, one row for each of the families.
+    """
+    members = applications.join(families.to_frame("family"), on="family", how="semi")
+    return (
+        members.sort("family", "filing_year", "date", "appln_id", nulls_last=True)
+        .unique("family", keep="first", maintain_order=True)
+        .select("family", first_filing_year="filing_year", first_filing_office=pl.col("office").cast(pl.String))
     )
 
 

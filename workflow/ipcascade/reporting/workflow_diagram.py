@@ -107,11 +107,25 @@ def _preprocessing(config: Settings, facts: Facts) -> tuple[Box, ...]:
             f"all, {count(facts.documents, 'document')}" if corpus.documents is None
             else f"{count(facts.documents, 'document')}, drawn at random",
         ),
-        _box(
-            "Stratified splits by family",
-            *(f"{name} {100 * getattr(config.splits, name):.3g}% ({facts.splits[name]:,})" for name in SPLITS),
-        ),
+        _splits(config.splits, facts),
     )  # fmt: skip
+
+
+def _splits(options: SplitOptions, facts: Facts) -> Box:
+    """The shares asked for, by label; otherwise those that years or offices gave."""
+    if options.by == "labels":
+        shares = [getattr(options, name) for name in SPLITS]
+    else:
+        shares = [facts.splits[name] / max(facts.documents, 1) for name in SPLITS]
+    return _box(
+        {
+            "labels": "Stratified splits by family",
+            "year": "Splits by year of first filing",
+            "office": "Splits by office of first filing",
+        }[options.by],
+        *(f"{name} {100 * share:.3g}% ({facts.splits[name]:,})" for name, share in zip(SPLITS, shares, strict=True)),
+        _only("test", options.test_offices),
+    )
 
 
 def _fine_tuning(config: Settings, facts: Facts) -> tuple[Box | SideBySide, ...]:

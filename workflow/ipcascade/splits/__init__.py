@@ -1,1 +1,1 @@
-"""Train, validation and test: stratified by label, groups of documents kept whole, audited."""
+"""Train, validation and test: by label, year or office, groups of documents kept whole, audited."""

@@ -6,25 +6,28 @@ from ipcascade.core.names import SPLITS
 from ipcascade.splits.groups import Groups
 
 COVERAGE_ORDER = tuple(SPLITS.index(name) for name in ("train", "test", "val"))
-"""Which split gets a rare label's groups first, as positions in SPLITS."""
+"""Which split gets a rare label's groups first, as positions in SPLITS; without test, the others in this order."""
 
 
 class Assignment:
-    """Groups in splits, with the counts that decide on moves. Splits are positions in SPLITS.
+    """Groups in splits, with the counts that decide on moves. Splits are positions in SPLITS: all, or the first two.
 
-    split_of: int [groups], the split of each group; groups_with: int [splits, labels], groups with each label in each
-    split; required: bool [splits, labels], the labels that a split must have: one with a single group is required in
-    train, with two groups in train and test, with more in all splits.
+    splits: how many there are; coverage_order: COVERAGE_ORDER without those that there are not; split_of: int [groups],
+    the split of each group; groups_with: int [splits, labels], groups with each label in each split; required: bool
+    [splits, labels], the labels that a split must have: one with a single group is required in train, with two groups
+    in train and test, with more in all splits; without test, with two groups in train and val.
 
     The *imbalance* of an assignment is the sum over splits and labels (and over documents, as if they were one more
     label) of (documents with the label in the split - as many as its share asks for)² / documents with the label.
     """
 
     def __init__(self, groups: Groups, split_of: np.ndarray, shares: np.ndarray) -> None:
-        members = [split_of == split for split in range(len(SPLITS))]
+        self.splits = len(shares)
+        self.coverage_order = tuple(split for split in COVERAGE_ORDER if split < self.splits)
+        members = [split_of == split for split in range(self.splits)]
         self.groups, self.split_of = groups, split_of
         self.groups_with = np.stack([groups.has_label[of_split].sum(axis=0) for of_split in members])
-        self.required = groups.label_groups[None, :] > np.argsort(COVERAGE_ORDER)[:, None]
+        self.required = groups.label_groups[None, :] > np.argsort(self.coverage_order)[:, None]
         self._counts = np.stack([groups.counts[of_split].sum(axis=0) for of_split in members])
         totals = self._counts.sum(axis=0)
         self._targets = np.outer(shares, totals)
@@ -41,9 +44,9 @@ class Assignment:
         return self.required & (self.groups_with == 0)
 
     def gaps_by_priority(self) -> tuple[int, ...]:
-        """Number of gaps in train, in test and in val: what coverage minimises, the first number first."""
+        """Number of gaps in each split, in coverage order: what coverage minimises, the first number first."""
         counts = self.gaps.sum(axis=1)
-        return tuple(int(counts[split]) for split in COVERAGE_ORDER)
+        return tuple(int(counts[split]) for split in self.coverage_order)
 
     def move(self, group: int, to: int) -> None:
         """Move a group from its split to another one."""

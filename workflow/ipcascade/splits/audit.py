@@ -1,4 +1,4 @@
-"""Measure a split, whoever made it: sizes, distances of label distributions, missing labels, leakage.
+"""Measure a split, whoever made it: sizes, distances of label distributions, missing labels, drift, leakage.
 
 Memory: one byte per document and label; pairs of labels are counted sparsely, so it grows with the pairs that occur
 together, not with the square of the labels.
@@ -14,14 +14,19 @@ from ipcascade.core.documents import truth_of
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import SPLITS
 from ipcascade.corpus.text import normalise
+from ipcascade.splits.drift import drift
+from ipcascade.splits.filings import OFFICE, YEAR, filings_by_split
 from ipcascade.splits.options import SplitOptions
 
 
-def audit(corpus: pl.DataFrame, split_of: pl.Series, tree: LabelTree, options: SplitOptions) -> dict[str, Any]:
+def audit(
+    corpus: pl.DataFrame, split_of: pl.Series, tree: LabelTree, options: SplitOptions, seed: int
+) -> dict[str, Any]:
     """Measure a split: `split_of` names the split of every row of `corpus`.
 
     With N documents, N_s of them in split s, n(l) and n_s(l) those that have the label l:
-    - size_error of a split: N_s / N less the share asked for;
+    - size_error of a split: N_s / N less the share asked for; by office test is as large as it is, and train and val
+      are asked for what it leaves, in their ratio;
     - label_distribution_distance, by level: the mean over splits and labels in the corpus of
       |n_s(l) / N_s - n(l) / N|; 0 for a level without labels;
     - label_pair_distribution_distance: the same over the pairs of labels that occur together, without those of a label
@@ -29,18 +34,23 @@ def audit(corpus: pl.DataFrame, split_of: pl.Series, tree: LabelTree, options: S
     These are the distances of Szymański and Kajdanowicz (2017) on proportions instead of odds, which are infinite for
     a label that every document has.
     - missing_labels: by split and level, labels of the corpus without a document in the split;
+    - drift: how the labels of val and test differ from those of train (`drift.drift`);
+    - first_filings: years and offices of each split (`filings.filings_by_split`), where the corpus has these columns;
     - groups_in_several_splits, texts_in_several_splits: leakage, counted again from the rows; texts are compared by
       their letters and digits after NFKC, without regard to case. Both are 0 for a sound split.
     """
     truth = truth_of(corpus, tree)
     masks = {name: (split_of == name).to_numpy() for name in SPLITS}
     groups = pl.DataFrame({"key": corpus["group_id"], "split": split_of})
+    group_of = np.unique(corpus["group_id"].to_numpy(), return_inverse=True)[1]
+    places = split_of.replace_strict(list(SPLITS), range(len(SPLITS)), return_dtype=pl.Int64).to_numpy()
+    asked = _asked_shares(options, float(masks["test"].mean()))
     texts = pl.DataFrame({"key": [normalise(text) for text in corpus["text"]], "split": split_of})
-    return {
+    facts = {
         "splits": {
             name: {
                 "groups": corpus.filter(pl.Series(mask))["group_id"].n_unique(),
-                "size_error": float(mask.mean() - getattr(options, name)),
+                "size_error": float(mask.mean() - asked[name]),
                 **_size_and_labels(truth, mask, tree),
             }
             for name, mask in masks.items()
@@ -48,9 +58,21 @@ def audit(corpus: pl.DataFrame, split_of: pl.Series, tree: LabelTree, options: S
         "label_distribution_distance": _label_distances(truth, masks, tree),
         "label_pair_distribution_distance": _pair_distance(truth, masks, tree),
         "missing_labels": {name: _missing_labels(truth, mask, tree) for name, mask in masks.items()},
+        "drift": drift(truth, group_of, places, tree, seed),
         "groups_in_several_splits": _in_several_splits(groups),
         "texts_in_several_splits": _in_several_splits(texts),
     }
+    if {YEAR, OFFICE} <= set(corpus.columns):
+        facts["first_filings"] = filings_by_split(corpus, split_of)
+    return facts
+
+
+def _asked_shares(options: SplitOptions, test: float) -> dict[str, float]:
+    """The share asked for of each split; test: its share as it is."""
+    if options.by != "office":
+        return {name: getattr(options, name) for name in SPLITS}
+    left = (1 - test) / (options.train + options.val)
+    return {"train": options.train * left, "val": options.val * left, "test": test}
 
 
 def _size_and_labels(truth: np.ndarray, mask: np.ndarray, tree: LabelTree) -> dict[str, Any]:

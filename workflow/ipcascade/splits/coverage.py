@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ipcascade.splits.assignment import COVERAGE_ORDER, Assignment
+from ipcascade.splits.assignment import Assignment
 
 
 def cover(assignment: Assignment) -> None:
@@ -18,7 +18,7 @@ def cover(assignment: Assignment) -> None:
 
 def _gaps(assignment: Assignment) -> Iterator[tuple[int, int]]:
     """Splits and the labels missing in them, by priority of the split, then the rarest label first."""
-    for split in COVERAGE_ORDER:
+    for split in assignment.coverage_order:
         missing = np.flatnonzero(assignment.gaps[split])
         rarest_first = np.argsort(assignment.groups.label_groups[missing], kind="stable")
         yield from ((split, int(label)) for label in missing[rarest_first])

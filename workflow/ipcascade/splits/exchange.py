@@ -6,7 +6,6 @@ the groups that are free to move.
 
 import itertools
 
-from ipcascade.core.names import SPLITS
 from ipcascade.splits.assignment import Assignment
 
 LEAST_GAIN = 0.01
@@ -18,7 +17,7 @@ def exchange(assignment: Assignment, least_gain: float = LEAST_GAIN) -> None:
 
     Neither sizes nor coverage change.
     """
-    pairs = list(itertools.permutations(range(len(SPLITS)), 2))
+    pairs = list(itertools.permutations(range(assignment.splits), 2))
     while max(_swap(assignment, source, to, least_gain) for source, to in pairs) >= least_gain:
         pass
 
