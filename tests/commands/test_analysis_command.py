@@ -15,8 +15,21 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.files import read_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.provenance import read_provenance
+from ipcascade.evaluation.guarantees import guarantees
+from ipcascade.evaluation.options import DecodingOptions, EvaluationOptions, GuaranteeOptions, ThresholdOptions
+from ipcascade.evaluation.scored import Scored
+from ipcascade.evaluation.stability import stability
 from support import config_file, corpus_frame, write_corpus
 
+OPTIONS = {
+    "analysis": {
+        "precision": 0.9, "documents": 5, "refits": 3,
+        "guarantee": {"recall": 0.8, "precision": 0.75, "confidence": 0.7},
+    },
+    "evaluation": {"bootstrap": 30, "confidence": 0.8},
+    "thresholds": {"method": "per_label"},
+    "seed": 5,
+}  # fmt: skip
 INPUTS = {
     "figure4": {"reliability": names.RELIABILITY, "risk-coverage": names.RISK_COVERAGE, "levels": names.LEVELS},
     "figure5": {"by-frequency": names.BY_FREQUENCY, "confusion": names.CONFUSION, "by-group": names.BY_GROUP},
@@ -55,7 +68,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tree: LabelTree) -> Projec
     random = np.random.default_rng(5)
     years = [None if number % 7 == 0 else 1990 + number % 3 for number in range(200)]
     corpus = corpus_frame(200).with_columns(
-        filing_year=pl.Series(years, dtype=pl.Int16), office=pl.Series(random.choice(["EP", "US", "WO"], size=200))
+        filing_year=pl.Series(years, dtype=pl.Int16),
+        office=pl.Series(random.choice(["EP", "US", "WO"], size=200)),
+        # Pairs within a split.
+        group_id=pl.Series([f"g{number // 8}-{number % 4}" for number in range(200)]),
     )
     write_corpus(made.folder / "corpus.parquet", corpus, tree)
     splits = pl.DataFrame({"document_id": corpus["document_id"], "split": ["train", "val", "test", "test"] * 50})
@@ -67,12 +83,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, tree: LabelTree) -> Projec
         noise = random.random((len(positions), len(tree.labels)))
         scores = np.where(documents.truth[positions], noise**0.3, noise**40).astype(np.float32)
         write_scores(made.folder / f"{split}.parquet", [documents.ids[n] for n in positions], scores, tree)
-    common = [*made.documents(), "--config", str(config_file(made.folder, evaluation={"bootstrap": 0}))]
+    common = [*made.documents(), "--config", str(config_file(made.folder, **OPTIONS))]
     fitted = ["--scores", made.path("val.parquet"), "--thresholds", made.path("thresholds.json")]
     assert main(["thresholds", *common, *fitted]) == 0
     measured = ["--scores", made.path("test.parquet"), "--metrics", made.path("metrics.json"), "--split", "test"]
     assert main(["metrics", *common, *measured, "--thresholds", made.path("thresholds.json")]) == 0
-    assert made.analyse("analysis", analysis={"precision": 0.9, "documents": 5}) == 0
+    assert made.analyse("analysis", **OPTIONS) == 0
     return made
 
 
@@ -147,12 +163,40 @@ def test_what_is_left_to_the_machine_is_on_the_curve_of_test(project: Project) -
         assert row["left_to_person"] == pytest.approx(1 - row["test_coverage"])
 
 
+def scored(project: Project, split: str) -> Scored:
+    documents = Documents.read(project.folder / "corpus.parquet", project.folder / "splits.parquet")
+    positions = documents.positions(split)
+    scores = documents.scores_of(split, project.folder / f"{split}.parquet")
+    return Scored(documents.truth[positions], scores, documents.groups[positions])
+
+
+def test_options_and_groups_reach_the_guarantees(project: Project, tree: LabelTree) -> None:
+    options, evaluation = (
+        GuaranteeOptions(**OPTIONS["analysis"]["guarantee"]),
+        EvaluationOptions(bootstrap=30, confidence=0.8),
+    )
+    found = project.table(names.GUARANTEES).to_dicts()
+    assert found == guarantees(scored(project, "val"), scored(project, "test"), tree, options, evaluation, seed=5)
+    assert found[0]["test_groups"] == 50 and found[0]["bound"] is not None
+
+
+def test_options_and_groups_reach_the_stability(project: Project, tree: LabelTree) -> None:
+    found = project.table(names.STABILITY).to_dicts()
+    options = ThresholdOptions(method="per_label")
+    case = scored(project, "val"), scored(project, "test"), tree, options, DecodingOptions()
+    assert found == stability(*case, refits=3, seed=5)
+    measures = read_json(project.folder / "metrics.json")["measures"]
+    for row in found:
+        if row["quantity"] in measures[row["level"]]:
+            assert row["fitted"] == measures[row["level"]][row["quantity"]]
+
+
 def test_the_same_inputs_give_the_same_bytes_and_their_provenance(project: Project) -> None:
-    assert project.analyse("again", analysis={"precision": 0.9, "documents": 5}) == 0
+    assert project.analyse("again", **OPTIONS) == 0
     for name in (*names.ANALYSIS, "provenance.json"):
         assert (project.folder / "again" / name).read_bytes() == (project.folder / "analysis" / name).read_bytes()
     provenance = read_provenance(project.folder / "analysis")
-    assert provenance["options"] == {"analysis": {"precision": 0.9, "documents": 5}}
+    assert provenance["options"].keys() == OPTIONS.keys() and provenance["options"]["analysis"] == OPTIONS["analysis"]
     assert set(provenance["inputs"]) == {"corpus", "splits", "val", "test", "thresholds"}
 
 

@@ -293,7 +293,7 @@ def test_every_table_has_its_columns_and_the_levels_from_the_top_down(tree: Labe
     ids = [f"d{number}" for number in range(60)]
     groupings = {"office": by_value(["EP", "US"] * 30)}
     tables = analyse(split, split, truth, ids, groupings, tree, AnalysisOptions(documents=7))
-    assert set(tables) == set(names.ANALYSIS)
+    assert {*tables, names.GUARANTEES, names.STABILITY} == set(names.ANALYSIS) == set(TABLES)
     for name, records in tables.items():
         assert list(dict.fromkeys(record["level"] for record in records)) == list(tree.levels)
         assert all(record.keys() == TABLES[name].columns.keys() for record in records), name

@@ -225,6 +225,7 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
     [
         ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3", "figure4", "figure5"}),
         ({"analysis": {"precision": 0.9}}, ANALYSIS | {"figure2"}),
+        ({"evaluation": {"confidence": 0.9}}, {"metrics", "table2", "figure2"} | ANALYSIS),
         ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),
         ({"thresholds": {"method": "per_label"}}, {"thresholds", "metrics", "table2", "figure2"} | ANALYSIS),
         (

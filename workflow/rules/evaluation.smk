@@ -82,7 +82,7 @@ rule analysis:
     params:
         config=run_config,
         analysis=output_folder,
-        options=options("analysis"),
+        options=options("seed", "thresholds", "evaluation", "analysis"),
         code=code("analysis"),
     shell:
         "python -m ipcascade analysis --config {params.config} --threads {threads} --log {log}"

@@ -10,11 +10,14 @@ from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config, section_options
 from ipcascade.core.analysis_files import write_analysis
 from ipcascade.core.files import Kind, check_columns, column_names, read_parquet
-from ipcascade.core.names import LEVELS
+from ipcascade.core.names import GUARANTEES, LEVELS, STABILITY
 from ipcascade.core.provenance import write_provenance
 from ipcascade.evaluation.analysis import Labelled, analyse
 from ipcascade.evaluation.decoding import decode
 from ipcascade.evaluation.groups import Group, by_value, by_words
+from ipcascade.evaluation.guarantees import guarantees
+from ipcascade.evaluation.scored import Scored
+from ipcascade.evaluation.stability import stability
 from ipcascade.evaluation.thresholds import read_thresholds
 
 log = logging.getLogger(__name__)
@@ -34,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Analyse the test split; the validation split only fits what is left to the machine."""
+    """Analyse the test split; the validation split only fits bounds and thresholds."""
+    options = config.analysis
     documents = read_documents(args)
     tree = documents.tree
     thresholds, decoding = read_thresholds(args.thresholds, tree)
@@ -44,22 +48,30 @@ def run(args: argparse.Namespace, config: Config) -> None:
         predicted = decode(scores, thresholds.values, tree, decoding)
         return Labelled(documents.truth[documents.positions(split)], predicted, scores)
 
+    def scored(split: str, of: Labelled) -> Scored:
+        return Scored(of.truth, of.probabilities, documents.groups[documents.positions(split)])
+
     val, test = labelled("val", args.val), labelled("test", args.test)
+    on_val, on_test = scored("val", val), scored("test", test)
+    tables = {
+        GUARANTEES: guarantees(on_val, on_test, tree, options.guarantee, config.evaluation, config.seed),
+        STABILITY: stability(on_val, on_test, tree, config.thresholds, decoding, options.refits, config.seed),
+    }
     positions = documents.positions("test")
-    tables = analyse(
+    tables |= analyse(
         val,
         test,
         documents.truth[documents.split == "train"],
         [documents.ids[position] for position in positions],
         _groupings(args.corpus, positions),
         tree,
-        config.analysis,
+        options,
     )
     for name, records in tables.items():
         write_analysis(args.analysis, name, records)
     write_provenance(
         args.analysis,
-        section_options(config, "analysis"),
+        section_options(config, "seed", "thresholds", "evaluation", "analysis"),
         {"corpus": args.corpus, "splits": args.splits, "val": args.val, "test": args.test,
          "thresholds": args.thresholds},
     )  # fmt: skip

@@ -16,9 +16,11 @@ from ipcascade.core.names import (
     BY_FREQUENCY,
     BY_GROUP,
     CONFUSION,
+    GUARANTEES,
     LEVELS,
     RELIABILITY,
     RISK_COVERAGE,
+    STABILITY,
     WORST_DOCUMENTS,
 )
 
@@ -72,6 +74,19 @@ TABLES = {
         {"level": Kind.TEXT, "rank": Kind.INTEGER, "document_id": Kind.TEXT, "log_loss": Kind.NUMBER,
          "true": Kind.TEXT, "predicted": Kind.TEXT},
         ("true", "predicted"),
+    ),
+    GUARANTEES: _Table(
+        {"level": Kind.TEXT, "measure": Kind.TEXT, "wanted": Kind.NUMBER, "confidence": Kind.NUMBER,
+         "bound": Kind.NUMBER, "val_groups": Kind.INTEGER, "val_mean": Kind.NUMBER, "test_groups": Kind.INTEGER,
+         "test_mean": Kind.NUMBER, "test_low": Kind.NUMBER, "test_high": Kind.NUMBER, "held": Kind.FLAG,
+         "mean_size": Kind.NUMBER, "share_nonempty": Kind.NUMBER},
+        ("bound", "val_groups", "val_mean", "test_groups", "test_mean", "test_low", "test_high", "held", "mean_size",
+         "share_nonempty"),
+    ),
+    STABILITY: _Table(
+        {"level": Kind.TEXT, "quantity": Kind.TEXT, "val": Kind.NUMBER, "fitted": Kind.NUMBER, "fall": Kind.NUMBER,
+         "mean": Kind.NUMBER, "deviation": Kind.NUMBER, "low": Kind.NUMBER, "high": Kind.NUMBER},
+        ("val", "fall", "mean", "deviation", "low", "high"),
     ),
 }  # fmt: skip
 """The columns of each table, by the name of its file."""

@@ -1,7 +1,8 @@
 """The error analysis of the test split: the records of each of its tables, level by level.
 
 Each topic has a module: reliability.py and selective.py ask whether probabilities can be believed, error_analysis.py
-and groups.py where the errors are. What the columns of the tables hold: core/analysis_files.py.
+and groups.py where the errors are. The tables of guarantees.py and stability.py are made beside these. What the columns
+of the tables hold: core/analysis_files.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,12 +46,12 @@ def analyse(
     tree: LabelTree,
     options: AnalysisOptions,
 ) -> dict[str, Records]:
-    """The records of each table, by the name of its file; levels from the top down.
+    """The records of each table about one level at a time, by the name of its file; levels from the top down.
 
     training_truth: bool [training documents, labels]; test_ids: of the test documents; groupings: of the test
     documents, the same for all levels, by name.
     """
-    tables: dict[str, Records] = {name: [] for name in names.ANALYSIS}
+    tables: dict[str, Records] = {}
     for level, columns in tree.columns.items():
         on_test = test.of(columns)
         of_level = {
@@ -61,7 +62,7 @@ def analyse(
             names.WORST_DOCUMENTS: _worst_documents(on_test, test_ids, tree.codes(level), options.documents),
         }
         for name, records in of_level.items():
-            tables[name] += [{"level": level, **record} for record in records]
+            tables.setdefault(name, []).extend({"level": level, **record} for record in records)
     return tables
 
 
