@@ -1,6 +1,6 @@
 # Evaluation. Requires: scores, corpus, splits.
 # Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for further
-# runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/{split}.*.
+# runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/.
 
 from ipcascade.core.names import ANALYSIS
 
@@ -90,12 +90,38 @@ rule analysis:
         " --thresholds {input.thresholds} --analysis {params.analysis}"
 
 
+rule costs:
+    input:
+        # The last that a run comes from: all its jobs have ended.
+        files_of_runs("results{run}/thresholds/thresholds.json", "thresholds"),
+    output:
+        "results/comparison/costs.csv",
+    log:
+        "logs/costs.log",
+    benchmark:
+        "logs/benchmarks/costs.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        records=records_of_runs,
+        code=code("costs"),
+    shell:
+        "python -m ipcascade costs --config {params.config} --threads {threads} --log {log}"
+        " {params.records} --costs {output}"
+
+
 rule comparison:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
         scores=files_of_runs("results{run}/scores/{split}.parquet", "combine"),
         thresholds=files_of_runs("results{run}/thresholds/thresholds.json", "thresholds"),
+        costs="results/comparison/costs.csv",
     output:
         multiext("results/comparison/{split}", ".json", ".csv", ".tex"),
         report(
@@ -121,7 +147,8 @@ rule comparison:
         code=code("comparison"),
     shell:
         "python -m ipcascade comparison --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split} {params.runs} --stem {params.stem}"
+        " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split} {params.runs}"
+        " --costs {input.costs} --stem {params.stem}"
 
 
 rule runs:
