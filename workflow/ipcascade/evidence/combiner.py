@@ -103,6 +103,17 @@ def fit_combiner(scores: Scores, truth: np.ndarray, tree: LabelTree) -> Combiner
     return Combiner(tuple(scores), levels)
 
 
+def combine(
+    val: Scores, truth: np.ndarray, groups: np.ndarray, test: Scores, tree: LabelTree, folds: int, seed: int
+) -> tuple[Combiner, np.ndarray, np.ndarray]:
+    """The combiner fitted on the validation split, and the probabilities of both splits: float32 [documents, labels].
+
+    val, test: the scores of the splits; truth, groups: of the validation split, whose probabilities are `cross_fitted`.
+    """
+    combiner = fit_combiner(val, truth, tree)
+    return combiner, cross_fitted(val, truth, groups, tree, folds, seed), combiner.probabilities(test, tree)
+
+
 def _level_weights(features: np.ndarray, positives: np.ndarray) -> LevelWeights:
     """features: [documents * labels, sources]; positives: bool [documents * labels]."""
     count = features.shape[1]
