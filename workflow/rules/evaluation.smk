@@ -2,7 +2,7 @@
 # Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for further
 # runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/.
 
-from ipcascade.core.names import ANALYSIS
+from ipcascade.core.names import ANALYSIS, SCORED_SPLITS, SOURCE_EFFECTS
 
 
 rule thresholds:
@@ -66,6 +66,11 @@ rule analysis:
         splits="results/splits/splits.parquet",
         val=shared("combine", "results{run}/scores/val.parquet"),
         test=shared("combine", "results{run}/scores/test.parquet"),
+        # Its own probabilities, to compare: those of the other sources are none.
+        network=where(
+            lambda config: uses(config, "network"),
+            shared("score", [f"results{{run}}/network/{split}.parquet" for split in SCORED_SPLITS]),
+        ),
         thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
     output:
         multiext("results{run}/analysis/", *ANALYSIS),
@@ -82,11 +87,45 @@ rule analysis:
     params:
         config=run_config,
         analysis=output_folder,
+        network=folder_options("network"),
         options=options("analysis"),
         code=code("analysis"),
     shell:
         "python -m ipcascade analysis --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --val {input.val} --test {input.test}"
+        " {params.network} --thresholds {input.thresholds} --analysis {params.analysis}"
+
+
+rule source_effects:
+    input:
+        unpack(shared_evidence),
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        network=where(uses_network, shared("score", NETWORK)),
+        scores=shared("combine", "results{run}/scores/test.parquet"),
+        thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
+    output:
+        f"results{{run}}/analysis/{SOURCE_EFFECTS}",
+    log:
+        "logs{run}/source_effects.log",
+    benchmark:
+        "logs{run}/benchmarks/source_effects.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        config=run_config,
+        evidence=folder_options("linear", "neighbours", "network"),
+        analysis=output_folder,
+        options=options("seed", "evidence", "thresholds", "decoding"),
+        code=code("source_effects"),
+    shell:
+        "python -m ipcascade source_effects --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} {params.evidence} --scores {input.scores}"
         " --thresholds {input.thresholds} --analysis {params.analysis}"
 
 

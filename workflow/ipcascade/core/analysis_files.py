@@ -15,19 +15,27 @@ from ipcascade.core.files import Kind
 from ipcascade.core.names import (
     BY_FREQUENCY,
     BY_GROUP,
+    CALIBRATION,
     CONFUSION,
     LEVELS,
     RELIABILITY,
     RISK_COVERAGE,
+    SOURCE_EFFECTS,
     WORST_DOCUMENTS,
 )
 
 BETWEEN_LABELS = "; "
+# Whose probabilities a row is of: the network's own, before they are combined and calibrated, or those of the run.
+NETWORK, COMBINED = "network", "combined"
 _MICRO = {"precision": Kind.NUMBER, "recall": Kind.NUMBER, "f1": Kind.NUMBER}
 
 TABLES = {
+    CALIBRATION: _Table(
+        {"level": Kind.TEXT, "split": Kind.TEXT, "probabilities": Kind.TEXT, "brier": Kind.NUMBER,
+         "log_loss": Kind.NUMBER, "calibration_error": Kind.NUMBER},
+    ),
     RELIABILITY: _Table(
-        {"level": Kind.TEXT, "low": Kind.NUMBER, "high": Kind.NUMBER, "pairs": Kind.INTEGER,
+        {"level": Kind.TEXT, "probabilities": Kind.TEXT, "low": Kind.NUMBER, "high": Kind.NUMBER, "pairs": Kind.INTEGER,
          "mean_probability": Kind.NUMBER, "share_true": Kind.NUMBER},
         ("mean_probability", "share_true"),
     ),
@@ -58,6 +66,12 @@ TABLES = {
         {"level": Kind.TEXT, "rank": Kind.INTEGER, "document_id": Kind.TEXT, "log_loss": Kind.NUMBER,
          "true": Kind.TEXT, "predicted": Kind.TEXT},
         ("true", "predicted"),
+    ),
+    SOURCE_EFFECTS: _Table(
+        {"level": Kind.TEXT, "source": Kind.TEXT, "frequency": Kind.TEXT, "labels": Kind.INTEGER,
+         "true": Kind.INTEGER, "found": Kind.INTEGER, "true_gained": Kind.INTEGER, "true_lost": Kind.INTEGER,
+         "wrong": Kind.INTEGER, "wrong_removed": Kind.INTEGER, "wrong_added": Kind.INTEGER, "f1": Kind.NUMBER,
+         "f1_without": Kind.NUMBER},
     ),
 }  # fmt: skip
 """The columns of each table, by the name of its file."""
