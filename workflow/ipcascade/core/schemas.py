@@ -161,7 +161,8 @@ class ComparedRun(Content):
     differences: dict[str, Difference]
     difference_intervals: dict[str, Annotated[list[Difference], Field(min_length=2, max_length=2)]]
     seconds: NotNegative | None
-    megabytes: NotNegative | None
+    memory_mib: NotNegative | None
+    gpu_memory_mib: NotNegative | None
 
 
 class Comparison(Content):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ipcascade.core import names
-from ipcascade.core.analysis_files import BETWEEN_LABELS
+from ipcascade.core.analysis_files import BETWEEN_LABELS, COMBINED, NETWORK
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.evaluation.calibration import calibration_measures
 from ipcascade.evaluation.error_analysis import by_frequency, confused_pairs, document_losses, worst_documents
@@ -26,15 +26,24 @@ Records = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A split: truth, predicted: bool, probabilities: float32, all [documents, labels]."""
+    """A split: truth, predicted: bool, probabilities: float32, all [documents, labels].
+
+    network: the network's own probabilities, likewise, where it is a source.
+    """
 
     truth: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    network: np.ndarray | None = None
 
     def of(self, columns: slice) -> "Labelled":
         """Some of the labels."""
-        return Labelled(self.truth[:, columns], self.predicted[:, columns], self.probabilities[:, columns])
+        network = None if self.network is None else self.network[:, columns]
+        return Labelled(self.truth[:, columns], self.predicted[:, columns], self.probabilities[:, columns], network)
+
+    def before_and_after(self) -> dict[str, np.ndarray]:
+        """Probabilities by their name in the tables: of the network, where it is a source, and as they are combined."""
+        return ({} if self.network is None else {NETWORK: self.network}) | {COMBINED: self.probabilities}
 
 
 def analyse(
@@ -80,7 +89,16 @@ def _probabilities(val: Labelled, test: Labelled, precision: float) -> dict[str,
     }  # fmt: skip
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     return {
-        names.RELIABILITY: reliability(test.truth, test.probabilities),
+        names.CALIBRATION: [
+            {"split": name, "probabilities": whose, **calibration_measures(split.truth, values)}
+            for name, split in (("val", val), ("test", test))
+            for whose, values in split.before_and_after().items()
+        ],
+        names.RELIABILITY: [
+            {"probabilities": whose, **band}
+            for whose, values in test.before_and_after().items()
+            for band in reliability(test.truth, values)
+        ],
         names.RISK_COVERAGE: [dict(zip(columns, row, strict=True)) for row in rows],
         names.LEVELS: [of_level],
     }

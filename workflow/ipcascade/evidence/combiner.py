@@ -277,6 +277,26 @@ def cross_fitted(
     return result
 
 
+def combine(
+    val: Scores,
+    truth: np.ndarray,
+    groups: np.ndarray,
+    test: Scores,
+    tree: LabelTree,
+    folds: int,
+    seed: int,
+    training_documents: Sequence[int] = (),
+) -> tuple[Combiner, np.ndarray, np.ndarray]:
+    """The combiner fitted on the validation split, and the probabilities of both splits: float32 [documents, labels].
+
+    val, test: the scores of the splits; truth, groups: of the validation split, whose probabilities are `cross_fitted`;
+    training_documents: as for `fit_combiner`.
+    """
+    combiner = fit_combiner(val, truth, tree, training_documents)
+    of_val = cross_fitted(val, truth, groups, tree, folds, seed, training_documents)
+    return combiner, of_val, combiner.probabilities(test, tree)
+
+
 def _folds(groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """The fold of each document, int64 [documents]: groups in the order of their names, shuffled, dealt in turn."""
     names, of_document = np.unique(groups, return_inverse=True)
