@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import brier_score_loss, log_loss
 
 from ipcascade.cli import main
 from ipcascade.core import names
@@ -15,12 +16,28 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.files import read_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.provenance import read_provenance
+from ipcascade.evaluation.guarantees import guarantees
+from ipcascade.evaluation.options import DecodingOptions, EvaluationOptions, GuaranteeOptions, ThresholdOptions
+from ipcascade.evaluation.scored import Scored
+from ipcascade.evaluation.stability import stability
 from support import config_file, corpus_frame, write_corpus
 
+OPTIONS = {
+    "analysis": {
+        "precision": 0.9, "documents": 5, "refits": 3,
+        "guarantee": {"recall": 0.8, "precision": 0.75, "confidence": 0.7},
+    },
+    "evaluation": {"bootstrap": 30, "confidence": 0.8},
+    "thresholds": {"method": "per_label"},
+    "seed": 5,
+}  # fmt: skip
 INPUTS = {
-    "figure4": {"reliability": names.RELIABILITY, "risk-coverage": names.RISK_COVERAGE, "levels": names.LEVELS},
+    "figure4": {
+        "reliability": names.RELIABILITY, "calibration": names.CALIBRATION, "risk-coverage": names.RISK_COVERAGE,
+        "levels": names.LEVELS,
+    },
     "figure5": {"by-frequency": names.BY_FREQUENCY, "confusion": names.CONFUSION, "by-group": names.BY_GROUP},
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,9 +52,10 @@ class Project:
     def documents(self) -> list[str]:
         return ["--corpus", self.path("corpus.parquet"), "--splits", self.path("splits.parquet")]
 
-    def analyse(self, to: str, corpus: str = "corpus.parquet", **sections: object) -> int:
+    def analyse(self, to: str, corpus: str = "corpus.parquet", network: str = "network", **sections: object) -> int:
         words = ["--corpus", self.path(corpus), "--splits", self.path("splits.parquet"), "--analysis", self.path(to)]
         scores = ["--val", self.path("val.parquet"), "--test", self.path("test.parquet")]
+        scores += ["--network", self.path(network)] if network else []
         config = ["--config", str(config_file(self.folder, **sections))]
         return main(["analysis", *words, *scores, "--thresholds", self.path("thresholds.json"), *config])
 
@@ -55,7 +73,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, tree: LabelTree) -> Projec
     random = np.random.default_rng(5)
     years = [None if number % 7 == 0 else 1990 + number % 3 for number in range(200)]
     corpus = corpus_frame(200).with_columns(
-        filing_year=pl.Series(years, dtype=pl.Int16), office=pl.Series(random.choice(["EP", "US", "WO"], size=200))
+        filing_year=pl.Series(years, dtype=pl.Int16),
+        office=pl.Series(random.choice(["EP", "US", "WO"], size=200)),
+        # Pairs within a split.
+        group_id=pl.Series([f"g{number // 8}-{number % 4}" for number in range(200)]),
     )
     write_corpus(made.folder / "corpus.parquet", corpus, tree)
     splits = pl.DataFrame({"document_id": corpus["document_id"], "split": ["train", "val", "test", "test"] * 50})
@@ -66,13 +87,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, tree: LabelTree) -> Projec
         # About as probable as they are true, so that there are errors of both kinds.
         noise = random.random((len(positions), len(tree.labels)))
         scores = np.where(documents.truth[positions], noise**0.3, noise**40).astype(np.float32)
-        write_scores(made.folder / f"{split}.parquet", [documents.ids[n] for n in positions], scores, tree)
-    common = [*made.documents(), "--config", str(config_file(made.folder, evaluation={"bootstrap": 0}))]
+        ids = [documents.ids[n] for n in positions]
+        write_scores(made.folder / f"{split}.parquet", ids, scores, tree)
+        write_scores(made.folder / "network" / f"{split}.parquet", ids, scores**2, tree)
+    common = [*made.documents(), "--config", str(config_file(made.folder, **OPTIONS))]
     fitted = ["--scores", made.path("val.parquet"), "--thresholds", made.path("thresholds.json")]
     assert main(["thresholds", *common, *fitted]) == 0
     measured = ["--scores", made.path("test.parquet"), "--metrics", made.path("metrics.json"), "--split", "test"]
     assert main(["metrics", *common, *measured, "--thresholds", made.path("thresholds.json")]) == 0
-    assert made.analyse("analysis", analysis={"precision": 0.9, "documents": 5}) == 0
+    assert made.analyse("analysis", **OPTIONS) == 0
     return made
 
 
@@ -92,6 +115,49 @@ def test_the_tables_agree_with_the_metrics(project: Project, tree: LabelTree) ->
     assert last["coverage"].to_list() == [
         1 - of_level[level]["documents_without_prediction"] for level in tree.levels
     ]  # fmt: skip
+
+
+def test_calibration_before_and_after_is_that_of_the_files(project: Project, tree: LabelTree) -> None:
+    """Against scikit-learn, in the order of levels, splits, and before and after."""
+    documents = Documents.read(project.folder / "corpus.parquet", project.folder / "splits.parquet")
+    rows = project.table(names.CALIBRATION).to_dicts()
+    places = [
+        (level, split, whose) for level in tree.levels for split in ("val", "test") for whose in ("network", "combined")
+    ]
+    assert [(row["level"], row["split"], row["probabilities"]) for row in rows] == places
+    for row in rows:
+        folder = project.folder / "network" if row["probabilities"] == "network" else project.folder
+        scores = documents.scores_of(row["split"], folder / f"{row['split']}.parquet").astype(np.float64)
+        columns = tree.columns[row["level"]]
+        truth, values = (
+            documents.truth[documents.positions(row["split"])][:, columns].ravel(),
+            scores[:, columns].ravel(),
+        )
+        assert row["brier"] == pytest.approx(brier_score_loss(truth, values))
+        assert row["log_loss"] == pytest.approx(log_loss(truth, np.clip(values, 1e-7, 1 - 1e-7)))
+    after = {(row["level"], row["split"]): row for row in rows if row["probabilities"] == "combined"}
+    for row in project.table(names.LEVELS).iter_rows(named=True):
+        assert after[row["level"], "test"]["calibration_error"] == row["calibration_error"]
+    bands = project.table(names.RELIABILITY)
+    assert bands.select("level", "probabilities").unique(maintain_order=True).rows() == [
+        (level, whose) for level in tree.levels for whose in ("network", "combined")
+    ]
+    low, high = (
+        bands.filter(level="class", probabilities=whose, low=0.9)["mean_probability"][0]
+        for whose in ("network", "combined")
+    )
+    assert low != high
+
+
+def test_without_the_network_there_is_no_before(project: Project) -> None:
+    assert project.analyse("words", network="", analysis={"precision": 0.9, "documents": 5}) == 0
+    for name in names.ANALYSIS:
+        with_network, without = (project.table(name, folder) for folder in ("analysis", "words"))
+        if "probabilities" in with_network.columns:
+            with_network = with_network.filter(probabilities="combined")
+            assert set(without["probabilities"]) == {"combined"}
+        assert without.equals(with_network)
+    assert not {name for name in read_provenance(project.folder / "words")["inputs"] if "network" in name}
 
 
 def test_training_documents_are_those_of_the_split_train(project: Project) -> None:
@@ -147,13 +213,42 @@ def test_what_is_left_to_the_machine_is_on_the_curve_of_test(project: Project) -
         assert row["left_to_person"] == pytest.approx(1 - row["test_coverage"])
 
 
+def scored(project: Project, split: str) -> Scored:
+    documents = Documents.read(project.folder / "corpus.parquet", project.folder / "splits.parquet")
+    positions = documents.positions(split)
+    scores = documents.scores_of(split, project.folder / f"{split}.parquet")
+    return Scored(documents.truth[positions], scores, documents.groups[positions])
+
+
+def test_options_and_groups_reach_the_guarantees(project: Project, tree: LabelTree) -> None:
+    options, evaluation = (
+        GuaranteeOptions(**OPTIONS["analysis"]["guarantee"]),
+        EvaluationOptions(bootstrap=30, confidence=0.8),
+    )
+    found = project.table(names.GUARANTEES).to_dicts()
+    assert found == guarantees(scored(project, "val"), scored(project, "test"), tree, options, evaluation, seed=5)
+    assert found[0]["test_groups"] == 50 and found[0]["bound"] is not None
+
+
+def test_options_and_groups_reach_the_stability(project: Project, tree: LabelTree) -> None:
+    found = project.table(names.STABILITY).to_dicts()
+    options = ThresholdOptions(method="per_label")
+    case = scored(project, "val"), scored(project, "test"), tree, options, DecodingOptions()
+    assert found == stability(*case, refits=3, seed=5)
+    measures = read_json(project.folder / "metrics.json")["measures"]
+    for row in found:
+        if row["quantity"] in measures[row["level"]]:
+            assert row["fitted"] == measures[row["level"]][row["quantity"]]
+
+
 def test_the_same_inputs_give_the_same_bytes_and_their_provenance(project: Project) -> None:
-    assert project.analyse("again", analysis={"precision": 0.9, "documents": 5}) == 0
+    assert project.analyse("again", **OPTIONS) == 0
     for name in (*names.ANALYSIS, "provenance.json"):
         assert (project.folder / "again" / name).read_bytes() == (project.folder / "analysis" / name).read_bytes()
     provenance = read_provenance(project.folder / "analysis")
-    assert provenance["options"] == {"analysis": {"precision": 0.9, "documents": 5}}
-    assert set(provenance["inputs"]) == {"corpus", "splits", "val", "test", "thresholds"}
+    assert provenance["options"].keys() == OPTIONS.keys() and provenance["options"]["analysis"] == OPTIONS["analysis"]
+    files = {"corpus", "splits", "val", "test", "thresholds", "network_val", "network_test"}
+    assert set(provenance["inputs"]) == files
 
 
 def test_scores_of_another_split_are_refused(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,13 +292,15 @@ def with_cell(column: str, value: str):
 @pytest.mark.parametrize(
     ("figure", "name", "edit", "words"),
     [
-        ("figure4", names.RELIABILITY, without_last_column, "has the columns level, low, high, pairs, "),
+        ("figure4", names.RELIABILITY, without_last_column, "has the columns level, probabilities, low, high, "),
         ("figure4", names.RELIABILITY, with_cell("pairs", "1.5"), "'pairs' has '1.5', not whole numbers"),
         ("figure4", names.RELIABILITY, with_cell("pairs", ""), "'pairs' has None in row 1"),
         ("figure4", names.RELIABILITY, with_cell("share_true", "nan"), "'share_true' has nan in row 1"),
         ("figure4", names.RELIABILITY, with_cell("level", ""), "'level' has None in row 1"),
         ("figure4", names.RELIABILITY, with_cell("level", "field"), None),
         ("figure4", names.RELIABILITY, no_rows, "has no bands of the level 'section'"),
+        ("figure4", names.CALIBRATION, no_rows, "has no calibration error of the level 'section'"),
+        ("figure4", names.CALIBRATION, with_cell("calibration_error", "low"), "'calibration_error' has 'low', not num"),
         ("figure4", names.RISK_COVERAGE, with_cell("precision", "x"), "'precision' has 'x', not numbers"),
         ("figure4", names.RISK_COVERAGE, with_cell("precision", "inf"), "'precision' has inf in row 1"),
         ("figure4", names.LEVELS, lambda text: "", "is not a readable CSV file"),

@@ -14,11 +14,15 @@ from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
 
 from ipcascade.cli import main
+from ipcascade.core.analysis_files import read_analysis
 from ipcascade.core.documents import Documents, read_scores
 from ipcascade.core.files import read_json, read_parquet, write_parquet
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.names import SOURCE_EFFECTS
 from ipcascade.core.provenance import read_provenance
 from ipcascade.encoder.tokens import TokenCache
+from ipcascade.evaluation.decoding import decode
+from ipcascade.evaluation.thresholds import read_thresholds
 from ipcascade.evidence.vectors import read_vectors
 from ipcascade.model.export import load_model
 from support import Files, config_file, corpus_frame, write_corpus
@@ -364,6 +368,76 @@ def test_baseline_goes_through_the_same_thresholds_and_metrics(baseline):
     assert main(["metrics", *documents, *measured, *thresholds, *results.config(evaluation={"bootstrap": 0})]) == 0
     measures = read_json(folder / "m.json")["measures"]
     assert all(measures[level]["f1_micro"] > 0.5 for level in results.tree.levels)
+
+
+def test_texts_are_read_for_the_linear_model_alone(two_levels, tmp_path):
+    """A corpus that lacks them gives the same probabilities."""
+    config = ["--config", str(config_file(tmp_path, evidence={"sources": ["network", "neighbours"]}))]
+    folders = ["--network", two_levels.path("network"), "--neighbours", two_levels.path("neighbours")]
+    bare = tmp_path / "corpus.parquet"
+    write_corpus(bare, read_parquet(two_levels.files.corpus).drop("text"), two_levels.tree)
+    for name, corpus in (("texts", two_levels.files.corpus), ("bare", bare)):
+        documents = ["--corpus", str(corpus), "--splits", str(two_levels.files.splits)]
+        written = ["--combiner", str(tmp_path / "c.json"), "--scores", str(tmp_path / name)]
+        assert main(["combine", *documents, *folders, *written, *config]) == 0
+    assert (tmp_path / "texts/test.parquet").read_bytes() == (tmp_path / "bare/test.parquet").read_bytes()
+
+
+# None of them a default.
+EFFECTS = {"seed": 7, "thresholds": {"method": "global"}, "decoding": {"method": "mask", "at_most": {"class": 2}}}
+
+
+def effects_arguments(results: Results, folder: Path) -> list[str]:
+    evidence = [word for name in ("linear", "neighbours", "network") for word in (f"--{name}", results.path(name))]
+    return [
+        "source_effects", *results.files.documents(), *evidence, "--scores", results.path("test.parquet"),
+        "--thresholds", results.path("thresholds.json"), "--analysis", str(folder),
+    ]  # fmt: skip
+
+
+def test_effects_of_a_source_are_differences_to_a_run_without_it(results, tmp_path):
+    """Which is made by the commands of a run, with the other sources in its config."""
+    tree, documents, sources = results.tree, documents_of(results), ("network", "linear", "neighbours")
+    config = ["--config", str(config_file(tmp_path, **EFFECTS, evidence={"sources": list(sources), "folds": 3}))]
+    assert main([*effects_arguments(results, tmp_path), *config]) == 0
+    found = read_analysis(tmp_path / SOURCE_EFFECTS, SOURCE_EFFECTS)
+    assert found.select("level", "source").unique(maintain_order=True).rows() == [
+        (level, source) for level in tree.levels for source in sources
+    ]
+    truth = documents.truth[documents.positions("test")]
+
+    def labels(folder: Path) -> np.ndarray:
+        thresholds, decoding = read_thresholds(folder / "thresholds.json", tree)
+        return decode(documents.scores_of("test", folder / "test.parquet"), thresholds.values, tree, decoding)
+
+    predicted, changed = labels(results.folder), 0
+    for source in sources:
+        folder, others = tmp_path / source, [name for name in sources if name != source]
+        words = ["--config", str(config_file(tmp_path, **EFFECTS, evidence={"sources": others, "folds": 3}))]
+        given = [word for name in others for word in (f"--{name}", results.path(name))]
+        given += ["--network", results.path("network")] if "network" not in others else []
+        written = ["--combiner", str(folder / "c.json"), "--scores", str(folder)]
+        assert main(["combine", *results.files.documents(), *given, *written, *words]) == 0
+        fitted = ["--scores", str(folder / "val.parquet"), "--thresholds", str(folder / "thresholds.json")]
+        assert main(["thresholds", *results.files.documents(), *fitted, *words]) == 0
+        without = labels(folder)
+        for level, columns in tree.columns.items():
+            (row,) = found.filter(level=level, source=source, frequency="all").to_dicts()
+            true, now, before = (of[:, columns] for of in (truth, predicted, without))
+            assert row["true_gained"] == (true & now & ~before).sum() and row["wrong"] == (now & ~true).sum()
+            assert row["wrong_removed"] == (before & ~now & ~true).sum()
+            assert row["f1_without"] == pytest.approx(f1_score(true, before, average="micro", zero_division=0))
+            changed += (now != before).sum()
+    assert changed, "there is something to compare"
+    provenance = read_provenance(tmp_path / SOURCE_EFFECTS)
+    assert provenance["options"].keys() == {"seed", "evidence", "thresholds", "decoding"}
+    assert {"corpus", "scores", "thresholds", "linear", "vectors", "network_test"} <= provenance["inputs"].keys()
+
+
+def test_of_a_single_source_there_is_nothing_to_leave_out(two_levels, tmp_path):
+    config = ["--config", str(config_file(tmp_path, **LINEAR_ALONE))]
+    assert main([*effects_arguments(two_levels, tmp_path), *config]) == 0
+    assert read_analysis(tmp_path / SOURCE_EFFECTS, SOURCE_EFFECTS).is_empty()
 
 
 @pytest.mark.parametrize(

@@ -289,16 +289,21 @@ def test_group_measures_are_scikit_learns(grouped: Any) -> None:
 @EACH_TREE
 def test_every_table_has_its_columns_and_the_levels_from_the_top_down(tree: LabelTree) -> None:
     truth, predicted, probabilities = confused_case(tree, 60)
-    split = Labelled(truth, predicted, probabilities)
+    split = Labelled(truth, predicted, probabilities, probabilities**2)
     ids = [f"d{number}" for number in range(60)]
     groupings = {"office": by_value(["EP", "US"] * 30)}
     tables = analyse(split, split, truth, ids, groupings, tree, AnalysisOptions(documents=7))
-    assert set(tables) == set(names.ANALYSIS)
+    assert {*tables, names.GUARANTEES, names.STABILITY} == set(names.ANALYSIS) == set(TABLES)
     for name, records in tables.items():
         assert list(dict.fromkeys(record["level"] for record in records)) == list(tree.levels)
-        assert all(record.keys() == TABLES[name].columns.keys() for record in records), name
+        assert all(list(record) == list(TABLES[name].columns) for record in records), name
     assert [record["rank"] for record in tables[names.WORST_DOCUMENTS]] == [*range(1, 8)] * len(tree.levels)
     assert {record["grouping"] for record in tables[names.BY_GROUP]} == {"labels", "office"}
+    before, after = (
+        [record["brier"] for record in tables[names.CALIBRATION] if record["probabilities"] == whose]
+        for whose in ("network", "combined")
+    )
+    assert len(before) == len(after) == 2 * len(tree.levels) and not set(before) & set(after)
 
 
 def test_confusions_and_documents_are_named() -> None:

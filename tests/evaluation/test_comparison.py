@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
 
 from ipcascade.cli import main
+from ipcascade.core.costs_file import AMOUNTS
 from ipcascade.core.documents import write_scores
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import read_json, write_json, write_parquet
@@ -280,7 +281,12 @@ def test_the_command_compares_files(tmp_path: Path, tree: LabelTree) -> None:
     project = Project(tmp_path, tree)
     runs = [project.write_run(name, seed, 0.3) for name, seed in (("base", 2), ("s1", 3), ("s2", 4), ("last", 5))]
     words = [word for run in runs for word in run]
-    costs = ["--cost", "base", "60", "100", "--cost", "s1", "100.5", "200", "--cost", "s2", "200", "300"]
+    (tmp_path / "costs.csv").write_text(
+        "run,job,benchmark,seconds,memory_mib,gpu_memory_mib\n"
+        "base,train,b,50.0,100.0,70.0\nbase,combine,b,10.0,90.0,\n"
+        "s1,train,b,100.5,200.0,50.0\ns2,train,b,200.0,300.0,60.0\nlast,train,b,,,\nanother,train,b,1.0,1.0,1.0\n"
+    )
+    costs = ["--costs", str(tmp_path / "costs.csv")]
     options = {"evaluation": {"bootstrap": 40, "confidence": 0.9}, "seed": 11}
     assert project.compare(*words, "--reference", "base", "--replicates", "seeds", "s1", "s2", *costs, **options) == 0
     folder = tmp_path / "comparison"
@@ -299,7 +305,9 @@ def test_the_command_compares_files(tmp_path: Path, tree: LabelTree) -> None:
         assert row["measures"] == {name: measures[name] for name in row["measures"]}
         expected = confidence_intervals(project.truth, predicted, project.groups, tree, 40, 0.9, 11)
         assert row["confidence_intervals"] == expected
-    assert [(row["seconds"], row["megabytes"]) for row in content["rows"]] == [(60, 100), (150.25, 250), (None, None)]
+    assert [tuple(row[name] for name in AMOUNTS) for row in content["rows"]] == [
+        (60, 100, 70), (150.25, 250, 55), (None, None, None),
+    ]  # fmt: skip
     table = pl.read_csv(folder / "ladder.csv")
     lowest = tree.levels[-1]
     assert table["run"].to_list() == ["base", "seeds", "last"]
@@ -312,7 +320,8 @@ def test_the_command_compares_files(tmp_path: Path, tree: LabelTree) -> None:
         *content["rows"][2]["difference_intervals"][f"{lowest}.f1_macro_supported"],
     )
     inputs = read_provenance(folder / "ladder")["inputs"]
-    assert {"corpus", "splits", "scores of s1", "thresholds of last"} <= set(inputs)
+    assert {"corpus", "splits", "costs", "scores of s1", "thresholds of last"} <= set(inputs)
+    assert "A job counts in full in every run that uses it" in (folder / "ladder.md").read_text()
 
 
 def test_the_command_writes_the_same_bytes_again(tmp_path: Path) -> None:
@@ -327,18 +336,20 @@ def test_the_command_writes_the_same_bytes_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cost", "words"),
+    ("costs", "words"),
     [
-        (["--cost", "x", "1", "2"], "--cost names the run 'x', which is not there; the runs are a"),
-        (["--cost", "a", "1", "2", "--cost", "a", "1", "2"], "--cost names the run 'a' more than once"),
-        (["--cost", "a", "fast", "2"], "has 'fast', which is not a number of at least 0"),
-        (["--cost", "a", "1", "-2"], "has '-2', which is not a number of at least 0"),
-        (["--cost", "a", "inf", "2"], "has 'inf', which is not a number of at least 0"),
+        ("run,seconds\na,1\n", "costs.csv has the columns run, seconds, not run, job, benchmark"),
+        ("run,job,benchmark,seconds,memory_mib,gpu_memory_mib\na,b,c,-1,2,\n", "'seconds' has -1.0, which is below 0"),
+        ("run,job,benchmark,seconds,memory_mib,gpu_memory_mib\na,b,c,fast,2,\n", "'seconds' has 'fast', not numbers"),
+        (None, "costs.csv does not exist"),
     ],
 )
-def test_costs_that_are_none_are_refused(tmp_path: Path, capsys: Any, cost: list[str], words: str) -> None:
+def test_costs_that_are_none_are_refused(tmp_path: Path, capsys: Any, costs: str | None, words: str) -> None:
     project = Project(tmp_path, ONE)
-    assert project.compare(*project.write_run("a", 2, 0.3), "--reference", "a", *cost) == 1
+    if costs is not None:
+        (tmp_path / "costs.csv").write_text(costs)
+    given = ["--costs", str(tmp_path / "costs.csv")]
+    assert project.compare(*project.write_run("a", 2, 0.3), "--reference", "a", *given) == 1
     assert words in capsys.readouterr().err
     assert not (tmp_path / "comparison").exists()
 

@@ -1,4 +1,4 @@
-"""What the sources say of documents: each as its own part computes it, only those asked for, read from their folders."""
+"""What the sources say of documents: each as its own part computes it, and only those asked for."""
 
 import numpy as np
 import pytest

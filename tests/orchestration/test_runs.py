@@ -40,6 +40,25 @@ def test_what_does_not_differ_is_made_once(run, homes):
     assert {stage: runs.home(stage, run) for stage in homes} == homes
 
 
+@pytest.mark.parametrize(
+    ("run", "jobs"),
+    [
+        ("", {"tokens": "", "train": "", "score_val": "", "score_test": "", "score_train": "", "index_neighbours": "",
+              "fit_linear": "", "combine": "", "thresholds": ""}),
+        ("/runs/seed1_strict", {"tokens": "", "train": "/runs/seed1", "score_val": "/runs/seed1",
+                                "score_test": "/runs/seed1", "score_train": "/runs/seed1",
+                                "index_neighbours": "/runs/seed1", "fit_linear": "", "combine": "/runs/seed1",
+                                "thresholds": "/runs/seed1_strict"}),
+        ("/runs/baseline", {"fit_linear": "", "combine": "/runs/baseline", "thresholds": "/runs/baseline"}),
+        ("/runs/alone", {"tokens": "", "train": "", "score_val": "", "score_test": "", "combine": "/runs/alone",
+                         "thresholds": "/runs/alone"}),
+    ],
+)  # fmt: skip
+def test_a_run_comes_from_its_own_jobs_and_from_those_of_others(run, jobs):
+    runs = runs_of(runs=RUNS | {"alone": {"evidence": {"sources": ["network"]}}})
+    assert runs.jobs(run) == jobs
+
+
 def test_a_run_without_the_network_shares_whatever_the_training_is():
     runs = runs_of(runs={"alone": {"training": {"epochs": 9}, "evidence": {"sources": ["linear"]}}})
     assert runs.home("thresholds", "/runs/alone") == "/runs/baseline"

@@ -29,7 +29,8 @@ def comparison_of(runs: int, levels: int = 2, replicated: int = 2, intervals: bo
                 "differences": between,
                 "difference_intervals": {n: [d - 0.015, d + 0.014] for n, d in between.items() if n in base},
                 "seconds": 1234.75 * (place + 1) if place != 1 else None,
-                "megabytes": 2048.0 if place != 1 else None,
+                "memory_mib": 2048.0 if place != 1 else None,
+                "gpu_memory_mib": 14_000.0 if place == 2 else None,
             }
         )
         if not intervals:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from comparisons import comparison_of
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
@@ -118,6 +118,13 @@ def history(epochs, levels=2):
     return pl.DataFrame(columns)
 
 
+def with_the_network(table, **powers):
+    """A table of combined probabilities and, before them, of those of the network, with other values."""
+    before = table.with_columns(**{name: pl.col(name).pow(1 / power) for name, power in powers.items()})
+    whose = {"network": before, "combined": table}
+    return pl.concat(of.with_columns(probabilities=pl.lit(name)) for name, of in whose.items())
+
+
 def analysis(levels, labels=120, documents=26_000):
     """The tables of an analysis by name, with the columns that figures read; a band of each level is empty."""
     names, random = LEVELS[:levels], np.random.default_rng(2)
@@ -129,6 +136,7 @@ def analysis(levels, labels=120, documents=26_000):
     }  # fmt: skip
     empty = pl.when(pl.col("pairs") > 0)
     shares = {name: empty.then(name).alias(name) for name in ("mean_probability", "share_true")}
+    errors = {"level": np.repeat(names, 2), "split": ["val", "test"] * levels, "calibration_error": 0.0123}
     coverage = np.linspace(1 / documents, 0.95, 50)
     curves = {
         "level": np.repeat(names, 50), "documents": np.tile((documents * coverage).round().astype(int), levels),
@@ -162,14 +170,17 @@ def analysis(levels, labels=120, documents=26_000):
         documents=pl.lit(documents), f1=pl.lit(0.1) + 0.8 * pl.int_range(pl.len()) / len(rows)
     )
     return {
-        "reliability": pl.DataFrame(bands).with_columns(**shares), "risk_coverage": pl.DataFrame(curves),
-        "levels": pl.DataFrame(of_levels), "by_frequency": pl.DataFrame(frequency), "by_group": by_group,
+        "reliability": with_the_network(pl.DataFrame(bands).with_columns(**shares), share_true=1.7),
+        "calibration": with_the_network(pl.DataFrame(errors), calibration_error=2),
+        "risk_coverage": pl.DataFrame(curves), "levels": pl.DataFrame(of_levels),
+        "by_frequency": pl.DataFrame(frequency), "by_group": by_group,
         "confusion": pl.DataFrame(pairs, schema_overrides={"same_parent": pl.Boolean}),
     }  # fmt: skip
 
 
 def reliability_figure(tables, options=OPTIONS):
-    return reliability_diagram.draw(tables["reliability"], tables["risk_coverage"], tables["levels"], options)
+    names = ("reliability", "calibration", "risk_coverage", "levels")
+    return reliability_diagram.draw(*(tables[name] for name in names), options)
 
 
 def errors_figure(tables, options=OPTIONS):
@@ -292,16 +303,19 @@ def test_reliability_shows_the_filled_bands_and_the_marks_of_the_bounds():
     figure = reliability_figure(tables)
     by_section, by_class, coverage = figure.axes
     for level, axes in (("section", by_section), ("class", by_class)):
-        diagonal, points = axes.lines
+        diagonal, before, points = axes.lines
         assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist() == [0, 1]
-        filled = tables["reliability"].filter(pl.col("pairs") > 0, level=level)
-        assert len(filled) == 9
-        assert points.get_xdata().tolist() == filled["mean_probability"].to_list()
-        assert points.get_ydata().tolist() == filled["share_true"].to_list()
-        assert "ECE 0.012" in [text.get_text() for text in axes.texts]
+        for curve, whose in ((before, "network"), (points, "combined")):
+            filled = tables["reliability"].filter(pl.col("pairs") > 0, level=level, probabilities=whose)
+            assert len(filled) == 9
+            assert curve.get_xdata().tolist() == filled["mean_probability"].to_list()
+            assert curve.get_ydata().tolist() == filled["share_true"].to_list()
+        red, green, blue = to_rgb(before.get_color())
+        assert max(red, green, blue) - min(red, green, blue) < 0.1 < points.get_zorder() >= before.get_zorder()
+        assert [text.get_text() for text in axes.texts[1:]] == ["ECE 0.012", "network 0.111"]
         (strip,) = axes.child_axes
         tops = [bar.get_y() + bar.get_height() for bar in strip.patches]
-        pairs = tables["reliability"].filter(level=level)["pairs"].to_list()
+        pairs = tables["reliability"].filter(level=level, probabilities="combined")["pairs"].to_list()
         assert [top for top in tops if top > 0.5] == [count for count in pairs if count]
     wanted, of_section, mark, of_class, other = coverage.lines[:5]
     assert set(wanted.get_ydata()) == {0.95}
@@ -312,6 +326,15 @@ def test_reliability_shows_the_filled_bands_and_the_marks_of_the_bounds():
     assert [text.get_text() for text in coverage.get_legend().get_texts()] == [
         "wanted 0.95", "section", "class", "bound of val",
     ]  # fmt: skip
+
+
+def test_reliability_without_the_network_has_one_curve_per_level():
+    tables = analysis(2)
+    for name in ("reliability", "calibration"):
+        tables[name] = tables[name].filter(probabilities="combined")
+    by_section, by_class, _ = reliability_figure(tables).axes
+    for axes in (by_section, by_class):
+        assert len(axes.lines) == 2 and [text.get_text() for text in axes.texts[1:]] == ["ECE 0.012"]
 
 
 def test_reliability_without_a_bound_has_no_mark():

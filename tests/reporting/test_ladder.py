@@ -17,6 +17,7 @@ from ipcascade.reporting.options import FigureOptions
 from ipcascade.reporting.tables import comparison_measures, comparison_parts, comparison_table, write_tables
 
 OPTIONS = FigureOptions()
+WITHOUT_COSTS = {"seconds": None, "memory_mib": None, "gpu_memory_mib": None}
 
 
 def test_measures_are_those_of_the_levels_then_of_the_lowest():
@@ -72,8 +73,9 @@ def test_people_see_measures_differences_and_costs_below_each_other(tmp_path):
     assert cells[2][1:] == ["–"] * 5
     assert cells[3][2] == "+0.0100 [-0.0050, +0.0240]" and cells[4][2] == "-0.0123 [-0.0200, +0.0050]"
     assert costs == [
-        "| Run | Seconds | Memory (MB) |", "| :--- | ---: | ---: |", "| run-0- | 1,235 | 2,048 |",
-        f"| {comparison['rows'][1]['name']} | – | – |", "| run-2- | 3,704 | 2,048 |",
+        "| Run | Seconds | Memory (MiB) | GPU memory (MiB) |", "| :--- | ---: | ---: | ---: |",
+        "| run-0- | 1,235 | 2,048 | – |", f"| {comparison['rows'][1]['name']} | – | – | – |",
+        "| run-2- | 3,704 | 2,048 | 14,000 |",
     ]  # fmt: skip
     header, *rows = csv.reader(io.StringIO((tmp_path / "ladder.csv").read_text()))
     assert len(rows) == 3 and {len(row) for row in rows} == {len(header)}
@@ -86,7 +88,7 @@ def test_people_see_measures_differences_and_costs_below_each_other(tmp_path):
 
 def test_parts_without_values_are_left_out():
     comparison = comparison_of(1, replicated=-1, intervals=False)
-    comparison["rows"][0] |= {"seconds": None, "megabytes": None}
+    comparison["rows"][0] |= WITHOUT_COSTS
     table = comparison_table(comparison)
     assert table.columns == ["run", *comparison_measures(["section", "class"])]
     assert [caption for caption, _ in comparison_parts(table, ["Measures.", "Differences.", "Costs."])] == ["Measures."]
@@ -162,6 +164,27 @@ def test_the_legend_has_what_the_figure_has():
         "no interval of a difference", "95% confidence interval", "replicates, mean ± standard deviation",
     ]  # fmt: skip
     assert legend_of(comparison_of(2, replicated=-1, intervals=False)) == ["no interval of a difference"]
+
+
+def columns_beside(axes):
+    """What stands right of a panel: columns of texts, from the top."""
+    beside = [text for text in axes.texts if text.xy[0] == 1]
+    offsets = sorted({text.xyann[0] for text in beside})
+    return [
+        [text.get_text() for text in sorted(beside, key=lambda text: text.xy[1]) if text.xyann[0] == offset]
+        for offset in offsets
+    ]
+
+
+def test_what_runs_take_stands_beside_the_last_panel_of_each_row():
+    """20.6 minutes and three and four times that; nothing of the second run."""
+    panels = ladder.draw(comparison_of(4), OPTIONS).axes
+    expected = [["time", "21 min", "–", "1.0 h", "1.4 h"], ["memory", "2.0 GiB", "–", "2.0 GiB", "2.0 GiB"]]
+    assert [columns_beside(axes) for axes in panels] == [[], [], expected, [], expected]
+    comparison = comparison_of(2)
+    for row in comparison["rows"]:
+        row |= WITHOUT_COSTS
+    assert [columns_beside(axes) for axes in ladder.draw(comparison, OPTIONS).axes] == [[]] * 5
 
 
 def test_a_comparison_without_a_measure_to_draw_is_refused():

@@ -1,8 +1,8 @@
-"""Names of levels, plurals, counts and lists."""
+"""Names of levels, plurals, counts, lists and amounts."""
 
 import pytest
 
-from ipcascade.reporting.words import capitalised, count, level_name, listed, plural
+from ipcascade.reporting.words import capitalised, count, duration, gibibytes, level_name, listed, plural
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,10 @@ def test_lists_read_as_in_a_sentence():
 
 def test_names():
     assert (level_name("main_group"), capitalised("iPC class")) == ("main group", "IPC class")
+
+
+def test_amounts_have_two_digits_and_a_unit_that_suits_them():
+    seconds = {0: "0 s", 59.4: "59 s", 59.5: "1 min", 3569: "59 min", 3570: "1.0 h", 35_819: "9.9 h", 35_821: "10 h"}
+    assert {amount: duration(amount) for amount in seconds} == seconds
+    memory = {0: "0.0 GiB", 1536: "1.5 GiB", 10_188: "9.9 GiB", 10_189: "10 GiB", 140 * 1024: "140 GiB"}
+    assert {amount: gibibytes(amount) for amount in memory} == memory

@@ -23,7 +23,7 @@ GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
 GROUPED = {
     "index_neighbours", "combine",
-    "thresholds", "metrics", "analysis", "history", "table1", "table2",
+    "thresholds", "metrics", "analysis", "source_effects", "history", "table1", "table2",
     "figure1", "figure2", "figure3", "figure4", "figure5",
 }  # fmt: skip
 MODEL = "results/model/model.safetensors"

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 # What the package depends on and Snakemake does not.
 HEAVY = (
     "numpy polars pyarrow torch transformers sklearn scipy matplotlib pandas safetensors tokenizers huggingface_hub"
-    " iterstrat tqdm".split()
+    " iterstrat mapie tqdm".split()
 )
 # Runs Snakemake in a Python that refuses to import some modules. Its plugin for Slurm, which is no part of Snakemake
 # alone, imports some of them by itself.

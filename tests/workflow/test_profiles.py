@@ -14,8 +14,8 @@ pytestmark = pytest.mark.workflow
 GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
 GROUPED = {
-    "index_neighbours", "combine", "thresholds", "metrics", "analysis", "comparison", "history", "table1", "table2",
-    "figure1", "figure2", "figure3", "figure4", "figure5", "figure6",
+    "index_neighbours", "combine", "thresholds", "metrics", "analysis", "source_effects", "comparison", "costs",
+    "history", "table1", "table2", "figure1", "figure2", "figure3", "figure4", "figure5", "figure6",
 }  # fmt: skip
 
 

@@ -153,9 +153,25 @@ def files_of_runs(path, stage):
 
     @checks.ends_the_run
     def of_runs(wildcards):
-        return [path.format(run=RUNS.home(stage, run), split=wildcards.split) for run in RUNS.named().values()]
+        split = getattr(wildcards, "split", "")
+        return [path.format(run=RUNS.home(stage, run), split=split) for run in RUNS.named().values()]
 
     return of_runs
+
+
+def records_of_runs(wildcards):
+    """The runs with the benchmarks of the jobs that they come from and with their trainings, as options.
+
+    The jobs have ended where their results are there, and so have their records. These are no inputs: one that is
+    missing, as where results were copied without logs, would be made by running its job again.
+    """
+    words = []
+    for name, run in RUNS.named().items():
+        jobs = RUNS.jobs(run)
+        words += ["--run", name, *(f"logs{home}/benchmarks/{job}.jsonl" for job, home in jobs.items())]
+        if "train" in jobs:
+            words += ["--epochs", name, f"results{jobs['train']}/training/epochs.parquet"]
+    return " ".join(words)
 
 
 def compared(wildcards, input):

@@ -1,8 +1,8 @@
 # Evaluation. Requires: scores, corpus, splits.
 # Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for further
-# runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/{split}.*.
+# runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/.
 
-from ipcascade.core.names import ANALYSIS
+from ipcascade.core.names import ANALYSIS, SCORED_SPLITS, SOURCE_EFFECTS
 
 
 rule thresholds:
@@ -66,6 +66,11 @@ rule analysis:
         splits="results/splits/splits.parquet",
         val=shared("combine", "results{run}/scores/val.parquet"),
         test=shared("combine", "results{run}/scores/test.parquet"),
+        # Its own probabilities, to compare: those of the other sources are none.
+        network=where(
+            lambda config: uses(config, "network"),
+            shared("score", [f"results{{run}}/network/{split}.parquet" for split in SCORED_SPLITS]),
+        ),
         thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
     output:
         multiext("results{run}/analysis/", *ANALYSIS),
@@ -82,12 +87,71 @@ rule analysis:
     params:
         config=run_config,
         analysis=output_folder,
-        options=options("analysis"),
+        network=folder_options("network"),
+        options=options("seed", "thresholds", "evaluation", "analysis"),
         code=code("analysis"),
     shell:
         "python -m ipcascade analysis --config {params.config} --threads {threads} --log {log}"
         " --corpus {input.corpus} --splits {input.splits} --val {input.val} --test {input.test}"
+        " {params.network} --thresholds {input.thresholds} --analysis {params.analysis}"
+
+
+rule source_effects:
+    input:
+        unpack(shared_evidence),
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        network=where(uses_network, shared("score", NETWORK)),
+        scores=shared("combine", "results{run}/scores/test.parquet"),
+        thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
+    output:
+        f"results{{run}}/analysis/{SOURCE_EFFECTS}",
+    log:
+        "logs{run}/source_effects.log",
+    benchmark:
+        "logs{run}/benchmarks/source_effects.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        config=run_config,
+        evidence=folder_options("linear", "neighbours", "network"),
+        analysis=output_folder,
+        options=options("seed", "evidence", "thresholds", "decoding"),
+        code=code("source_effects"),
+    shell:
+        "python -m ipcascade source_effects --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} {params.evidence} --scores {input.scores}"
         " --thresholds {input.thresholds} --analysis {params.analysis}"
+
+
+rule costs:
+    input:
+        # The last that a run comes from: all its jobs have ended.
+        files_of_runs("results{run}/thresholds/thresholds.json", "thresholds"),
+    output:
+        "results/comparison/costs.csv",
+    log:
+        "logs/costs.log",
+    benchmark:
+        "logs/benchmarks/costs.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        records=records_of_runs,
+        code=code("costs"),
+    shell:
+        "python -m ipcascade costs --config {params.config} --threads {threads} --log {log}"
+        " {params.records} --costs {output}"
 
 
 rule comparison:
@@ -96,6 +160,7 @@ rule comparison:
         splits="results/splits/splits.parquet",
         scores=files_of_runs("results{run}/scores/{split}.parquet", "combine"),
         thresholds=files_of_runs("results{run}/thresholds/thresholds.json", "thresholds"),
+        costs="results/comparison/costs.csv",
     output:
         multiext("results/comparison/{split}", ".json", ".csv", ".tex"),
         report(
@@ -121,7 +186,8 @@ rule comparison:
         code=code("comparison"),
     shell:
         "python -m ipcascade comparison --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split} {params.runs} --stem {params.stem}"
+        " --corpus {input.corpus} --splits {input.splits} --split {wildcards.split} {params.runs}"
+        " --costs {input.costs} --stem {params.stem}"
 
 
 rule runs:

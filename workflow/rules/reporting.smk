@@ -163,6 +163,7 @@ rule figure3:
 rule figure4:
     input:
         reliability="results/analysis/reliability.csv",
+        calibration="results/analysis/calibration.csv",
         risk_coverage="results/analysis/risk_coverage.csv",
         levels="results/analysis/levels.csv",
     output:
@@ -190,8 +191,8 @@ rule figure4:
         code=code("figure4"),
     shell:
         "python -m ipcascade figure4 --config {params.config} --threads {threads} --log {log}"
-        " --reliability {input.reliability} --risk-coverage {input.risk_coverage} --levels {input.levels}"
-        " --stem {params.stem}"
+        " --reliability {input.reliability} --calibration {input.calibration}"
+        " --risk-coverage {input.risk_coverage} --levels {input.levels} --stem {params.stem}"
 
 
 rule figure5:

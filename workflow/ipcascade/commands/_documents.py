@@ -20,6 +20,7 @@ def read_documents(args: argparse.Namespace) -> Documents:
     return Documents.read(args.corpus, args.splits)
 
 
-def read_document_texts(args: argparse.Namespace, positions: np.ndarray) -> list[str]:
-    """The texts of documents, by their positions in the corpus."""
-    return read_parquet(args.corpus, {"text": Kind.TEXT})["text"].gather(positions).to_list()
+def read_document_texts(args: argparse.Namespace, *positions: np.ndarray) -> list[list[str]]:
+    """The texts of documents, by their positions in the corpus, which is read once; a list per array of positions."""
+    texts = read_parquet(args.corpus, {"text": Kind.TEXT})["text"]
+    return [texts.gather(of_some).to_list() for of_some in positions]

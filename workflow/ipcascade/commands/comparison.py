@@ -2,22 +2,28 @@
 
 import argparse
 import logging
-import math
 from pathlib import Path
 from typing import Any
 
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config, section_options
-from ipcascade.core.errors import UserError
+from ipcascade.core.costs_file import read_costs
 from ipcascade.core.files import write_json
 from ipcascade.core.names import SPLITS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.evaluation.comparison import check_comparison, compare, measure_run
 from ipcascade.evaluation.decoding import decode
 from ipcascade.evaluation.thresholds import read_thresholds
+from ipcascade.reporting.costs import Cost, mean, totals
 from ipcascade.reporting.tables import comparison_measures, comparison_parts, comparison_table, write_tables
 
 log = logging.getLogger(__name__)
+
+_COSTS = (
+    "What each run takes: the seconds of all jobs that its results come from, and the highest peak of one of them, of "
+    "the main memory and, in training, of the GPU's. A job counts in full in every run that uses it, also where it was "
+    "run once for several. Corpus and splits, which all runs use, do not count."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replicates", nargs="+", action="append", default=[], metavar=("NAME", "RUN"),
         help="runs that differ in the training seed alone, shown as one row of this name: mean and standard deviation",
     )  # fmt: skip
-    parser.add_argument(
-        "--cost", nargs=3, action="append", default=[], metavar=("NAME", "SECONDS", "MEGABYTES"), dest="costs",
-        help="what a run took, to be shown beside its measures; of replicates the mean is shown",
-    )  # fmt: skip
+    parser.add_argument("--costs", type=Path, help="costs.csv, to show what the runs took; of replicates the mean")
     parser.add_argument("--stem", type=Path, required=True, help="path of the files to write, without the ending")
 
 
@@ -44,12 +47,14 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Measure and compare the runs."""
     names = [name for name, _, _ in args.runs]
     check_comparison(names, args.replicates, args.reference)
-    costs = _costs(args.costs, names)
+    costs = totals(read_costs(args.costs)) if args.costs else {}
     options = config.evaluation
     documents = read_documents(args)
     tree, positions = documents.tree, documents.positions(args.split)
     truth, groups = documents.truth[positions], documents.groups[positions]
     runs, made_by, inputs = {}, {}, {"corpus": args.corpus, "splits": args.splits}
+    if args.costs:
+        inputs["costs"] = args.costs
     for name, scores_file, thresholds_file in args.runs:
         scores = documents.scores_of(args.split, Path(scores_file))
         thresholds, decoding = read_thresholds(Path(thresholds_file), tree)
@@ -66,7 +71,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         "confidence": options.confidence,
         "bootstrap_samples": options.bootstrap,
         "runs": made_by,
-        "rows": [row | _cost_of_row(row, costs) for row in rows],
+        "rows": [row | _cost_of_row(row, costs)._asdict() for row in rows],
     }
     write_json(args.stem.with_name(f"{args.stem.name}.json"), content)
     table = comparison_table(content)
@@ -76,37 +81,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     log.info("%s: %s", args.split, ", ".join(f"{row['name']} {row['measures'][first]:.4f}" for row in rows))
 
 
-def _costs(given: list[list[str]], runs: list[str]) -> dict[str, tuple[float, float]]:
-    """Seconds and megabytes by run. Raises UserError for an unknown run, one that is there twice, and no number."""
-    costs: dict[str, tuple[float, float]] = {}
-    for name, *amounts in given:
-        if name not in runs:
-            raise UserError(f"--cost names the run {name!r}, which is not there; the runs are {', '.join(runs)}")
-        if name in costs:
-            raise UserError(f"--cost names the run {name!r} more than once; give its seconds and megabytes once")
-        seconds, megabytes = (_amount(name, amount) for amount in amounts)
-        costs[name] = seconds, megabytes
-    return costs
-
-
-def _amount(name: str, text: str) -> float:
-    try:
-        amount = float(text)
-    except ValueError:
-        amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0):
-        raise UserError(f"--cost of the run {name!r} has {text!r}, which is not a number of at least 0; correct it")
-    return amount
-
-
-def _cost_of_row(row: dict[str, Any], costs: dict[str, tuple[float, float]]) -> dict[str, float | None]:
-    """The cost of a run, or the mean of its replicates; null where one of them has none."""
-    found = [costs.get(name) for name in row["replicates"] or [row["name"]]]
-    known = [cost for cost in found if cost is not None]
-    if len(known) < len(found):
-        return {"seconds": None, "megabytes": None}
-    seconds, megabytes = (math.fsum(amounts) / len(known) for amounts in zip(*known, strict=True))
-    return {"seconds": seconds, "megabytes": megabytes}
+def _cost_of_row(row: dict[str, Any], costs: dict[str, Cost]) -> Cost:
+    """The cost of a run, or the mean of its replicates."""
+    return mean([costs.get(name, Cost()) for name in row["replicates"] or [row["name"]]])
 
 
 def _captions(content: dict[str, Any]) -> list[str]:
@@ -119,4 +96,4 @@ def _captions(content: dict[str, Any]) -> list[str]:
         differences += f" with their {share} confidence intervals by paired bootstrap"
     if any(row["replicates"] for row in content["rows"]):
         measures += "; mean ± standard deviation over replicates"
-    return [f"{measures}. F1 macro is over labels with support.", f"{differences}.", "What the runs took."]
+    return [f"{measures}. F1 macro is over labels with support.", f"{differences}.", _COSTS]

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Fit one linear machine per label on the split `train`."""
     documents = read_documents(args)
     train = documents.positions("train")
-    texts = read_document_texts(args, train)
+    (texts,) = read_document_texts(args, train)
     model = fit_linear(texts, documents.truth[train], config.evidence.linear, config.seed)
     model.write(args.linear)
     write_provenance(

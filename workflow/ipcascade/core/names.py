@@ -35,4 +35,12 @@ CONFUSION = "confusion.csv"
 BY_GROUP = "by_group.csv"
 BY_FREQUENCY = "by_frequency.csv"
 WORST_DOCUMENTS = "worst_documents.csv"
-ANALYSIS = (RELIABILITY, RISK_COVERAGE, LEVELS, CONFUSION, BY_GROUP, BY_FREQUENCY, WORST_DOCUMENTS)
+GUARANTEES = "guarantees.csv"
+STABILITY = "stability.csv"
+CALIBRATION = "calibration.csv"
+ANALYSIS = (
+    CALIBRATION, RELIABILITY, RISK_COVERAGE, LEVELS, CONFUSION, BY_GROUP, BY_FREQUENCY, WORST_DOCUMENTS, GUARANTEES,
+    STABILITY,
+)  # fmt: skip
+# Beside them, made by a rule of its own.
+SOURCE_EFFECTS = "source_effects.csv"

@@ -88,18 +88,34 @@ class ModelLabels(Content):
     label_attention: bool
 
 
-class LevelCombiner(Content):
-    """The logistic regression of a level: `weights` by source."""
+class SourceWeights(Content):
+    """A shift, and `weights` by source."""
 
     shift: float
     weights: dict[str, float]
 
 
+class BelowWeights(Content):
+    """A shift, and weights of a label's own log-odds and of those of the labels below."""
+
+    shift: float
+    own: float
+    below: float
+
+
+class LevelCombiner(SourceWeights):
+    """The logistic regressions of a level; by_frequency: what its numbers get per log(1 + training documents)."""
+
+    by_frequency: SourceWeights | None
+    below: BelowWeights | None
+
+
 class FittedCombiner(Content):
-    """combiner.json; `neighbours` holds the options evidence.neighbours."""
+    """combiner.json; training_documents: by code; `neighbours` holds the options evidence.neighbours."""
 
     sources: Annotated[list[Literal["network", "linear", "neighbours"]], Field(min_length=1)]
     levels: dict[str, LevelCombiner]
+    training_documents: dict[str, Count] | None
     neighbours: Values
 
 
@@ -146,7 +162,8 @@ class ComparedRun(Content):
     differences: dict[str, Difference]
     difference_intervals: dict[str, Annotated[list[Difference], Field(min_length=2, max_length=2)]]
     seconds: NotNegative | None
-    megabytes: NotNegative | None
+    memory_mib: NotNegative | None
+    gpu_memory_mib: NotNegative | None
 
 
 class Comparison(Content):

@@ -1,7 +1,8 @@
 """The error analysis of the test split: the records of each of its tables, level by level.
 
 Each topic has a module: reliability.py and selective.py ask whether probabilities can be believed, error_analysis.py
-and groups.py where the errors are. What the columns of the tables hold: core/analysis_files.py.
+and groups.py where the errors are. The tables of guarantees.py and stability.py are made beside these. What the columns
+of the tables hold: core/analysis_files.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ipcascade.core import names
-from ipcascade.core.analysis_files import BETWEEN_LABELS
+from ipcascade.core.analysis_files import BETWEEN_LABELS, COMBINED, NETWORK
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.evaluation.calibration import calibration_measures
 from ipcascade.evaluation.error_analysis import by_frequency, confused_pairs, document_losses, worst_documents
@@ -25,15 +26,24 @@ Records = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A split: truth, predicted: bool, probabilities: float32, all [documents, labels]."""
+    """A split: truth, predicted: bool, probabilities: float32, all [documents, labels].
+
+    network: the network's own probabilities, likewise, where it is a source.
+    """
 
     truth: np.ndarray
     predicted: np.ndarray
     probabilities: np.ndarray
+    network: np.ndarray | None = None
 
     def of(self, columns: slice) -> "Labelled":
         """Some of the labels."""
-        return Labelled(self.truth[:, columns], self.predicted[:, columns], self.probabilities[:, columns])
+        network = None if self.network is None else self.network[:, columns]
+        return Labelled(self.truth[:, columns], self.predicted[:, columns], self.probabilities[:, columns], network)
+
+    def before_and_after(self) -> dict[str, np.ndarray]:
+        """Probabilities by their name in the tables: of the network, where it is a source, and as they are combined."""
+        return ({} if self.network is None else {NETWORK: self.network}) | {COMBINED: self.probabilities}
 
 
 def analyse(
@@ -45,12 +55,12 @@ def analyse(
     tree: LabelTree,
     options: AnalysisOptions,
 ) -> dict[str, Records]:
-    """The records of each table, by the name of its file; levels from the top down.
+    """The records of each table about one level at a time, by the name of its file; levels from the top down.
 
     training_truth: bool [training documents, labels]; test_ids: of the test documents; groupings: of the test
     documents, the same for all levels, by name.
     """
-    tables: dict[str, Records] = {name: [] for name in names.ANALYSIS}
+    tables: dict[str, Records] = {}
     for level, columns in tree.columns.items():
         on_test = test.of(columns)
         of_level = {
@@ -61,7 +71,7 @@ def analyse(
             names.WORST_DOCUMENTS: _worst_documents(on_test, test_ids, tree.codes(level), options.documents),
         }
         for name, records in of_level.items():
-            tables[name] += [{"level": level, **record} for record in records]
+            tables.setdefault(name, []).extend({"level": level, **record} for record in records)
     return tables
 
 
@@ -79,7 +89,16 @@ def _probabilities(val: Labelled, test: Labelled, precision: float) -> dict[str,
     }  # fmt: skip
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     return {
-        names.RELIABILITY: reliability(test.truth, test.probabilities),
+        names.CALIBRATION: [
+            {"split": name, "probabilities": whose, **calibration_measures(split.truth, values)}
+            for name, split in (("val", val), ("test", test))
+            for whose, values in split.before_and_after().items()
+        ],
+        names.RELIABILITY: [
+            {"probabilities": whose, **band}
+            for whose, values in test.before_and_after().items()
+            for band in reliability(test.truth, values)
+        ],
         names.RISK_COVERAGE: [dict(zip(columns, row, strict=True)) for row in rows],
         names.LEVELS: [of_level],
     }

@@ -100,6 +100,17 @@ class EvaluationOptions(Section):
     """Coverage of the confidence intervals."""
 
 
+class GuaranteeOptions(Section):
+    """Label sets whose recall, or precision, is guaranteed, each by one bound on the probabilities per level."""
+
+    recall: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.9
+    """The share of a document's true labels that its set has at least, on average over groups of documents."""
+    precision: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.9
+    """The share of a set that is true at least, on average over the groups with a set that is not empty."""
+    confidence: Annotated[float, Field(gt=0, lt=1), NUMBER] = 0.9
+    """The probability, over validation splits, that a bound fitted on one gives what is wanted."""
+
+
 class AnalysisOptions(Section):
     """The error analysis of the test split."""
 
@@ -108,3 +119,7 @@ class AnalysisOptions(Section):
     for it is fitted on validation."""
     documents: Count = 100
     """Documents with the highest loss to list, per level."""
+    guarantee: GuaranteeOptions = GuaranteeOptions()
+    refits: Annotated[int, Field(ge=0, le=1_000_000), WHOLE] = 50
+    """Bootstrap samples of validation on which thresholds are fitted again, to see how far they and F1 move. 0 leaves
+    that out."""

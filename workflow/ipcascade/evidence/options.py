@@ -46,9 +46,10 @@ class EvidenceOptions(Section):
     ] = ["network", "linear", "neighbours"]
     """network: the trained model; linear: a linear model of the words; neighbours: the labels of the nearest training
     documents, found by the network's vectors."""
-    calibration: Literal["level", "none"] = "level"
-    """level: one logistic regression per level; none: the network's probabilities as they are (it must be the only
-    source), as published."""
+    calibration: Literal["label", "level", "none"] = "label"
+    """level: one logistic regression per level; label: its weights also change with the number of training documents of
+    a label, and labels below make those above more probable; none: the network's probabilities as they are (it must be
+    the only source), as published."""
     folds: Annotated[int, Field(ge=2, le=100), WHOLE] = 5
     """Folds of the cross-fitting: the thresholds are fitted on probabilities of documents that their combination has
     not seen."""

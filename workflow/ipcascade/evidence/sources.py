@@ -58,7 +58,8 @@ class Evidence:
     ) -> tuple[dict[str, np.ndarray], Neighbours | None]:
         """The scores of documents by source, each float32 [documents, labels]; and their neighbours, if a source.
 
-        network: its output, where it or the neighbours are a source; texts: of the documents, for the linear model.
+        network: its output, where it or the neighbours are a source; texts: of the documents, where the linear model
+        is one.
         """
         found, nearest = {}, None
         if self.network and network:
@@ -66,7 +67,7 @@ class Evidence:
         if self.linear:
             found[LINEAR] = self.linear.decisions(texts)
         if self.neighbours and network:
-            with Progress("neighbours", len(texts), "documents") as progress:
+            with Progress("neighbours", len(network.vectors), "documents") as progress:
                 nearest = self.neighbours.search(
                     network.vectors, self.neighbour_options.count, device, progress.advance
                 )

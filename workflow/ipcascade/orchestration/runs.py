@@ -11,6 +11,7 @@ from typing import Any
 
 from ipcascade import config as settings
 from ipcascade.core.errors import UserError
+from ipcascade.core.names import SCORED_SPLITS
 
 MAIN = ""
 PREFIX = "/runs/"
@@ -57,6 +58,22 @@ class Runs:
             # However the network was trained: it plays no part.
             return {name: value for name, value in options.items() if name not in ("training", "scoring")}
         return options
+
+    def jobs(self, run: str) -> dict[str, str]:
+        """The jobs that a run's results come from, named as their benchmarks: the run that each belongs to.
+
+        Corpus and splits are left out, which all runs use.
+        """
+        config = self.config(run)
+        stages: dict[str, list[str]] = {}
+        if uses_network(config):
+            splits = [*SCORED_SPLITS, *(["train"] if uses(config, "neighbours") else [])]
+            stages |= {"train": ["train"], "score": [f"score_{split}" for split in splits]}
+        for source, stage in {"neighbours": "index_neighbours", "linear": "fit_linear"}.items():
+            stages |= {stage: [stage]} if uses(config, source) else {}
+        stages |= {stage: [stage] for stage in ("combine", "thresholds")}
+        tokens = {"tokens": MAIN} if uses_network(config) else {}
+        return tokens | {job: self.home(stage, run) for stage, jobs in stages.items() for job in jobs}
 
     def named(self) -> dict[str, str]:
         """The places of all runs by their names; that of the main run is `settings.MAIN_RUN`."""

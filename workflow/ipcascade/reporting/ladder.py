@@ -3,7 +3,7 @@
 Whether two runs differ is not seen from whether their intervals overlap: these are of each run alone, and runs are
 measured on the same documents. So the marker says what the interval of the difference to the reference does: filled
 where it is without 0, open where 0 is in it, a diamond where there is none. Replicates are small points below their
-mean, on a bar of one standard deviation to each side.
+mean, on a bar of one standard deviation to each side. Beside the panels stands what each run takes, where it is known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.reporting import style
 from ipcascade.reporting.options import FigureOptions
 from ipcascade.reporting.tables import comparison_measures
+from ipcascade.reporting.words import duration, gibibytes
 
 _MOST_PANELS_IN_ROW = 3
 _LONGEST_NAME = 20  # characters of a run's name that are shown
@@ -27,6 +28,7 @@ _HEIGHT_OF_RUN, _LEAST_HEIGHT, _HEIGHT_BESIDE_RUNS = 0.22, 0.5, 0.55  # inches
 _HEIGHT_OF_LEGEND = 0.5
 _BELOW = 0.28  # of the distance of two runs: how far replicates are below their mean
 _LEAST_SPAN = 0.02  # of an axis, so that its ticks have few digits
+_COST_COLUMNS = (3.8, 8.8)  # right ends of time and memory, in font sizes right of the panel
 _DEVIATION = 3.0  # points: the bar of a standard deviation
 _FILLED, _OPEN, _NONE = "filled", "open", "none"
 
@@ -49,11 +51,14 @@ def draw(comparison: Mapping[str, Any], options: FigureOptions) -> Figure:
     with style.applied(options):
         figure, panels = style.panels(options, height, in_rows)
         first = {sum(in_rows[:row]) for row in range(len(in_rows))}
+        last = {sum(in_rows[: row + 1]) - 1 for row in range(len(in_rows))}
         for number, (axes, (name, heading)) in enumerate(zip(panels, shown.items(), strict=True)):
             colour = _colour(name, comparison["levels"], options)
             _draw_measure(axes, name, comparison, colour, options)
             axes.set_xlabel(_in_lines(heading))
             axes.set_yticks(range(len(rows)), [_cut(row["name"]) for row in rows] if number in first else [])
+            if number in last:
+                _write_costs(axes, rows)
         kinds = {_marker(row, name) for row in rows for name in shown}
         handles = _legend(comparison, kinds, options)
         figure.legend(handles=handles, loc="outside upper left", ncols=2)
@@ -114,6 +119,24 @@ def _draw_measure(axes: Axes, name: str, comparison: Mapping[str, Any], colour: 
         axes.set_xlim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.ticklabel_format(axis="x", useOffset=False)
+
+
+def _write_costs(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Right of a panel, in line with the runs: their time and peak memory."""
+    if all(row["seconds"] is None for row in rows):
+        return
+    shown = [("time", "memory"), *((_amount(row, "seconds"), _amount(row, "memory_mib")) for row in rows)]
+    for place, columns in enumerate(shown, start=-1):
+        for text, offset in zip(columns, _COST_COLUMNS, strict=True):
+            axes.annotate(
+                text, (1, place), xycoords=("axes fraction", "data"), xytext=(offset, 0), textcoords="offset fontsize",
+                ha="right", va="center", fontsize="small", annotation_clip=False,
+            )  # fmt: skip
+
+
+def _amount(row: Mapping[str, Any], name: str) -> str:
+    in_words = {"seconds": duration, "memory_mib": gibibytes}[name]
+    return "–" if row[name] is None else in_words(row[name])
 
 
 def _of_replicate(colour: str) -> dict[str, Any]:

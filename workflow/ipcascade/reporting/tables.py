@@ -26,7 +26,7 @@ _PRESENT = "_labels"  # ending of the columns with the number of labels present,
 _AVERAGE = "_per_patent"  # ending of the columns with the average number of labels, by plural of the level
 _DIFFERENCE = "_difference"  # ending of the columns with differences, which are shown with their sign
 _BOUNDS_AND_DEVIATION = re.compile("_(low|high|deviation)$")
-_COSTS = {"seconds": "Seconds", "megabytes": "Memory (MB)"}
+_COSTS = {"seconds": "Seconds", "memory_mib": "Memory (MiB)", "gpu_memory_mib": "GPU memory (MiB)"}
 _NOTHING = "–"
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -89,8 +89,8 @@ def comparison_table(comparison: Mapping[str, Any]) -> pl.DataFrame:
     """A row per run, or group of replicates, from a comparison (schemas.Comparison).
 
     Columns: run, then for each measure of `comparison_measures` its value, the bounds of its confidence interval and
-    its deviation over replicates; then for each the difference to the reference with its bounds; then seconds and
-    megabytes. Columns without any value are left out.
+    its deviation over replicates; then for each the difference to the reference with its bounds; then what it
+    took. Columns without any value are left out.
     """
     names = list(comparison_measures(comparison["levels"]))
     rows = []

@@ -1,4 +1,4 @@
-"""Words of tables and figures: names of levels, plurals, counts, lists."""
+"""Words of tables and figures: names of levels, plurals, counts, lists, amounts."""
 
 from collections.abc import Sequence
 
@@ -34,3 +34,19 @@ def listed(items: Sequence[str]) -> str:
 def capitalised(text: str) -> str:
     """The text with a capital letter first and the others as they are."""
     return text[:1].upper() + text[1:]
+
+
+def duration(seconds: float) -> str:
+    """Seconds in two digits and the unit that suits them: "0 s", "45 s", "12 min", "3.4 h", "14 h", "120 h"."""
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 59.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 9.95 else f"{hours:.0f} h"
+
+
+def gibibytes(mebibytes: float) -> str:
+    """Memory in two digits: "0.3 GiB", "14 GiB"."""
+    amount = mebibytes / 1024
+    return f"{amount:.1f} GiB" if amount < 9.95 else f"{amount:.0f} GiB"
