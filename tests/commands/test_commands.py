@@ -23,6 +23,8 @@ from ipcascade.core.provenance import read_provenance
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.decoding import decode
 from ipcascade.evaluation.thresholds import read_thresholds
+from ipcascade.evidence.combiner import fit_combiner, read_combiner
+from ipcascade.evidence.log_odds import log_odds
 from ipcascade.evidence.vectors import read_vectors
 from ipcascade.model.export import load_model
 from support import Files, config_file, corpus_frame, write_corpus
@@ -393,6 +395,21 @@ def effects_arguments(results: Results, folder: Path) -> list[str]:
         "source_effects", *results.files.documents(), *evidence, "--scores", results.path("test.parquet"),
         "--thresholds", results.path("thresholds.json"), "--analysis", str(folder),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("calibration", ["label", "level"])
+def test_calibration_by_label_knows_how_many_training_documents_each_has(two_levels, tmp_path, calibration):
+    """Those of no other split; by level it does not ask."""
+    documents, tree, folder = documents_of(two_levels), two_levels.tree, Path(two_levels.path("network"))
+    words = ["--config", str(config_file(tmp_path, evidence={"sources": ["network"], "calibration": calibration}))]
+    written = ["--combiner", str(tmp_path / "combiner.json"), "--scores", str(tmp_path)]
+    assert main(["combine", *two_levels.files.documents(), "--network", str(folder), *written, *words]) == 0
+    counts = documents.truth[documents.positions("train")].sum(axis=0) if calibration == "label" else ()
+    scores = {"network": log_odds(documents.scores_of("val", folder / "val.parquet"))}
+    expected = fit_combiner(scores, documents.truth[documents.positions("val")], tree, counts)
+    found, _ = read_combiner(tmp_path / "combiner.json", tree)
+    assert found == expected
+    assert any(level.frequency_weights for level in found.levels.values()) == (calibration == "label")
 
 
 def test_effects_of_a_source_are_differences_to_a_run_without_it(results, tmp_path):

@@ -209,11 +209,11 @@ def _level_weights(
     columns = tree.columns[level]
     of_sources = [values[:, columns] for values in scores.values()]
     known, _ = _known(of_sources)
-    parts = of_sources
+    parts = [values[known] for values in of_sources]
     if counts:
-        logs = np.broadcast_to(np.log1p(np.array(counts[columns])), known.shape)
-        parts = [*of_sources, logs, *(values * logs for values in of_sources)]
-    features = np.stack([part[known] for part in parts], axis=1)
+        logs = np.broadcast_to(np.log1p(np.array(counts[columns])), known.shape)[known]
+        parts = [*parts, logs, *(values * logs for values in parts)]
+    features = np.stack(parts, axis=1)
     shift, weights = _regression(features, truth[:, columns][known])
     sources = len(of_sources)
     if not counts:
