@@ -35,7 +35,9 @@ def attention_of(size=6, labels=4, scale=1.0):
 
 def by_formula(module, hidden):
     """The docstring's formula for one document's states [tokens, size], in float64."""
-    queries, weights, states = (part.detach().numpy().astype(float) for part in (module.queries, module.weights, hidden))
+    queries, weights, states = (
+        part.detach().numpy().astype(float) for part in (module.queries, module.weights, hidden)
+    )
     found = []
     for query, weight in zip(queries, weights, strict=True):
         scores = [CAP * np.tanh(query @ state / (CAP * len(state) ** 0.5)) for state in states]
@@ -70,7 +72,9 @@ def test_logits_are_those_of_the_formula(layout, scale):
 
 def test_a_document_of_one_token_gives_its_product_alone():
     module, state = attention_of(), drawn(3, 1, 6)
-    np.testing.assert_allclose(module(packed([state]), same)[0].detach(), (module.weights @ state[0]).detach(), rtol=1e-5)
+    np.testing.assert_allclose(
+        module(packed([state]), same)[0].detach(), (module.weights @ state[0]).detach(), rtol=1e-5
+    )
 
 
 def test_empty_places_of_a_static_batch_spoil_no_gradient():
@@ -100,9 +104,8 @@ def model(encoder_folder, tree):
 class Cache:
     """Documents of random tokens."""
 
-    facts = {"pad_id": 0, "max_length": 32}
-
     def __init__(self, lengths):
+        self.facts = {"pad_id": 0, "max_length": 32}
         random = np.random.default_rng(5)
         self.offsets = np.concatenate([[0], np.cumsum(lengths)])
         self.ids = random.integers(4, 10, self.offsets[-1])

@@ -37,7 +37,9 @@ from ipcascade.training.options import TrainingOptions
 OVERRIDABLE = frozenset(("training", "history", "scoring", "evidence", "thresholds", "decoding", "evaluation"))
 MAIN_RUN = "main"
 """What the main run, which has no name of its own, is called where runs are compared."""
-BUILT_IN_RUNS: dict[str, dict[str, Any]] = {"baseline": {"evidence": {"sources": ["linear"], "calibration": "level"}}}
+BUILT_IN_RUNS: dict[str, dict[str, Any]] = {
+    "baseline": {"evidence": {"sources": ["linear"], "calibration": "level", "linear": {"title_examples": False}}}
+}
 """Runs that need no line in the config."""
 
 LINE_LENGTH = 120

@@ -18,6 +18,7 @@ rule fit_linear:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
+        label_tree=label_tree,
     output:
         LINEAR,
     log:
@@ -37,7 +38,7 @@ rule fit_linear:
         code=code("fit_linear"),
     shell:
         "python -m ipcascade fit_linear --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits} --linear {params.folder}"
+        " --corpus {input.corpus} --splits {input.splits} --label-tree={input.label_tree:q} --linear {params.folder}"
 
 
 rule index_neighbours:

@@ -16,6 +16,7 @@ rule train:
         tokens=TOKENS,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
+        label_tree=label_tree,
     output:
         MODEL,
         epochs="results{run}/training/epochs.parquet",
@@ -43,7 +44,7 @@ rule train:
         code=code("train"),
     shell:
         "python -m ipcascade train --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits} --tokens {params.tokens}"
+        " --corpus {input.corpus} --splits {input.splits} --label-tree={input.label_tree:q} --tokens {params.tokens}"
         " --encoder {params.encoder} --checkpoints {params.checkpoints} --code {params.training_code}"
         " --time-limit {resources.runtime} --model {params.model} --epochs {output.epochs}"
         " --validation-scores {output.validation_scores}"

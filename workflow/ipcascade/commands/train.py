@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from ipcascade.commands._documents import add_documents, read_documents
+from ipcascade.commands._label_tree import add_label_tree, label_tree_file
 from ipcascade.config import Config, section_options
 from ipcascade.core.documents import Documents, read_text_content
 from ipcascade.core.files import (
@@ -28,6 +29,7 @@ from ipcascade.core.files import (
     write_parquet,
     written_whole,
 )
+from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import ENCODER_FACTS, MODEL_CONFIG, TOKEN_FACTS, WEIGHTS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import EncoderFacts
@@ -54,6 +56,7 @@ LARGEST_MARGIN_SHARE = 0.2
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files that are read and written, and how long it may take."""
     add_documents(parser)
+    add_label_tree(parser)
     parser.add_argument("--tokens", type=Path, required=True, help="token cache folder")
     parser.add_argument("--encoder", type=Path, required=True, help="encoder folder")
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints")
@@ -104,7 +107,15 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
         precision, len(data.train), len(data.val), checkpoints.folder,
     )  # fmt: skip
     training, trained = fine_tune(
-        args.encoder, data, config.training, training_seed(config), precision, ranks, checkpoints, stop_at
+        args.encoder,
+        data,
+        LabelTree.read(label_tree_file(args, config)),
+        config.training,
+        training_seed(config),
+        precision,
+        ranks,
+        checkpoints,
+        stop_at,
     )
     if ranks.first:
         _write(args, config, documents, training, trained)
@@ -123,6 +134,7 @@ def _checkpoints(args: argparse.Namespace, config: Config, precision: str) -> Ch
             "corpus": table_checksum(args.corpus),
             "splits": table_checksum(args.splits),
             "tokens": file_checksum(args.tokens / TOKEN_FACTS),  # which hold the checksum of the tokens
+            "label_tree": file_checksum(label_tree_file(args, config)),
             "encoder": {name: file_checksum(args.encoder / name) for name in (WEIGHTS, MODEL_CONFIG)},
         },
         "precision": precision,
@@ -156,10 +168,13 @@ def _write(
     selection = selected_by(config.training, documents.tree.levels), trained.best_value
     card = model_card(
         read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, training_seed(config),
-        documents.tree.levels, epochs, selection, len(training.data.train), training.precision, text,
+        documents.tree.levels, epochs, selection, documents.positions("train").size, training.precision, text,
     )  # fmt: skip
     export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model)
-    inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS}
+    inputs = {
+        "corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
+        "label_tree": label_tree_file(args, config),
+    }  # fmt: skip
     checksums = {"encoder": folder_checksum(args.encoder)}
     for written in (args.epochs, args.validation_scores, args.model):
         write_provenance(written, section_options(config, "seed", "training"), inputs, checksums)

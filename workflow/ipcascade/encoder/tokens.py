@@ -109,6 +109,11 @@ class TokenCache:
         ids = np.concatenate([batch.ids for batch in encoded])
         return cls(ids, offsets_of([batch.lengths for batch in encoded]), facts)
 
+    def followed_by(self, other: "TokenCache") -> "TokenCache":
+        """The documents of both, in memory, with the facts of this one."""
+        ids = np.concatenate([self.ids, other.ids.astype(self.ids.dtype)])
+        return TokenCache(ids, np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]]), self.facts)
+
     def lengths_of(self, documents: np.ndarray) -> np.ndarray:
         """int64, the shape of `documents`: their tokens."""
         return self.offsets[documents + 1] - self.offsets[documents]

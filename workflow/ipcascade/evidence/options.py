@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ipcascade.core.options import WHOLE, Count, NotNegative, Positive, Section, each_once
+from ipcascade.core.options import WHOLE, Count, NotNegative, Positive, Section, Truth, each_once
 
 NETWORK, LINEAR, NEIGHBOURS = "network", "linear", "neighbours"
 SOURCES = (NETWORK, LINEAR, NEIGHBOURS)
@@ -21,6 +21,8 @@ class LinearOptions(Section):
     """Most frequent n-grams to keep."""
     c: Positive = 1.0
     """Inverse strength of the regularisation."""
+    title_examples: Truth = True
+    """Titles of labels are training documents, too, as in training."""
     smallest_weight: NotNegative = 0.02
     """Weights below this (in absolute value) are dropped, which makes the model smaller and costs nothing measurable:
     docs/evidence.md."""

@@ -118,7 +118,7 @@ def export_model(
 
 
 def _name_in_file(name: str, model: Classifier) -> str:
-    """The name of a weight in the weights file: that which transformers gives it, but for the heads and label-wise attention."""
+    """The name of a weight in the weights file: that which transformers gives it, but for what is not the encoder's."""
     return name if is_head(name) else f"{model.encoder.base_model_prefix}.{name.removeprefix('encoder.')}"
 
 

@@ -37,7 +37,7 @@ class TokenStates(NamedTuple):
     membership: Tensor
 
     def sums(self, values: Tensor) -> Tensor:
-        """Sums over each document's tokens of float32 [..., size of anything], shaped as `hidden`: [documents, size]."""
+        """Sums over each document's tokens: float32 [documents, numbers] of float32 shaped as `hidden`, of any size."""
         with torch.autocast(values.device.type, enabled=False):
             if self.membership.ndim == 2:
                 return self.membership @ values[0]

@@ -96,7 +96,7 @@ class Classifier(nn.Module):
 
 
 def is_head(parameter: str) -> bool:
-    """Whether a parameter, by its name in the model, belongs to a head (or to label-wise attention) rather than to the encoder."""
+    """Whether a parameter, by its name in the model, is of a head or of label attention, and not of the encoder."""
     return parameter.startswith(("heads.", "label_attention."))
 
 

@@ -65,6 +65,9 @@ class TrainingOptions(Section):
     label_attention: Truth = True
     """Each label reads the text with a query of its own, which starts from its title, beside the linear heads on [CLS];
     off as published, and where thousands of labels need too much memory."""
+    title_examples: Truth = True
+    """Titles of labels, those below the learned levels included, are training documents, too: examples of labels that
+    have few others."""
     loss_weights: dict[str, NotNegative] = Field({"section": 0.3, "class": 0.7, "default": 1.0})
     """Weight of each level's loss; `default` holds for levels that are not named."""
     loss_reduction: Literal["sum", "mean"] = "sum"

@@ -7,17 +7,20 @@ identity of checkpoints.
 import math
 from pathlib import Path
 
+from ipcascade.core.label_tree import LabelTree
 from ipcascade.runtime.compilation import set_up
 from ipcascade.runtime.precision import ResolvedPrecision
 from ipcascade.training.distributed import Ranks
 from ipcascade.training.initialisation import new_classifier
 from ipcascade.training.loop import Checkpoints, Trained, Training, TrainingData
 from ipcascade.training.options import TrainingOptions
+from ipcascade.training.titles import with_titles
 
 
 def fine_tune(
     encoder: Path,
     data: TrainingData,
+    label_tree: LabelTree,
     options: TrainingOptions,
     seed: int,
     precision: ResolvedPrecision,
@@ -27,8 +30,11 @@ def fine_tune(
 ) -> tuple[Training, Trained]:
     """Fine-tune the encoder in a folder, or go on from a checkpoint.
 
+    label_tree: the whole one, of which data.tree has the levels that are learned; for the titles.
     Returns the training, whose `model` has the layout of the weights, and its result. Raises as `Training.run` does.
     """
+    if options.title_examples:
+        data = with_titles(data, label_tree, encoder)
     max_length = data.cache.facts["max_length"]
     model = new_classifier(encoder, data.tree, data.truth[data.train], options, seed, max_length)
     set_up(ranks.device, options.deterministic)
