@@ -150,7 +150,7 @@ def test_calibration_before_and_after_is_that_of_the_files(project: Project, tre
 
 
 def test_without_the_network_there_is_no_before(project: Project) -> None:
-    assert project.analyse("words", network="", analysis={"precision": 0.9, "documents": 5}) == 0
+    assert project.analyse("words", network="", **OPTIONS) == 0
     for name in names.ANALYSIS:
         with_network, without = (project.table(name, folder) for folder in ("analysis", "words"))
         if "probabilities" in with_network.columns:

@@ -40,6 +40,14 @@ def confused_case(tree: LabelTree, documents: int) -> tuple[np.ndarray, np.ndarr
 # Reliability
 
 
+def test_the_calibration_error_has_15_bins_of_equal_width() -> None:
+    """Errors of two neighbouring bins are in opposite directions: in one bin they would cancel."""
+    truth = np.array([[False], [True], [True], [False]])
+    probabilities = np.array([[13.5 / 15], [14.5 / 15], [0.5 / 15], [1.5 / 15]], dtype=np.float32)
+    expected = (13.5 / 15 + (1 - 14.5 / 15) + (1 - 0.5 / 15) + 1.5 / 15) / 4
+    assert calibration_measures(truth, probabilities)["calibration_error"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_bands_are_those_of_scikit_learn(seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -247,6 +255,9 @@ def test_the_worst_documents_come_first_and_equals_in_their_order() -> None:
     losses = np.array([0.5, 2.0, 0.5, 3.0, 0.1])
     assert worst_documents(losses, 3) == [3, 1, 0]
     assert worst_documents(losses, 9) == [3, 1, 0, 2, 4]
+    # Of few values any way to sort keeps equals in their order.
+    many = np.tile([0.5, 0.25], 40)
+    assert worst_documents(many, 80) == [*range(0, 80, 2), *range(1, 80, 2)]
 
 
 # Groups
@@ -293,7 +304,8 @@ def test_every_table_has_its_columns_and_the_levels_from_the_top_down(tree: Labe
     ids = [f"d{number}" for number in range(60)]
     groupings = {"office": by_value(["EP", "US"] * 30)}
     tables = analyse(split, split, truth, ids, groupings, tree, AnalysisOptions(documents=7))
-    assert {*tables, names.GUARANTEES, names.STABILITY} == set(names.ANALYSIS) == set(TABLES)
+    assert {*tables, names.GUARANTEES, names.STABILITY} == set(names.ANALYSIS)
+    assert {*names.ANALYSIS, names.SOURCE_EFFECTS} == set(TABLES)
     for name, records in tables.items():
         assert list(dict.fromkeys(record["level"] for record in records)) == list(tree.levels)
         assert all(list(record) == list(TABLES[name].columns) for record in records), name

@@ -34,6 +34,14 @@ def group_case(tree: LabelTree = TWO) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return truth, predicted, groups
 
 
+def test_no_samples_give_no_intervals_and_one_gives_its_own_value() -> None:
+    case = group_case()
+    assert confidence_intervals(*case, TWO, 0, 0.9, 1) == {}
+    values = bootstrap_values(*case, TWO, 1, 1)
+    found = confidence_intervals(*case, TWO, 1, 0.9, 1)
+    assert found == {name: [value, value] for name, (value,) in values.items()}
+
+
 def test_groups_are_drawn_by_a_stream_of_their_own() -> None:
     """The numbers stay when randomness is used elsewhere, and from version to version."""
     generator = stream(7, "bootstrap")

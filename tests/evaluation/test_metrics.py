@@ -17,6 +17,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.evaluation.metrics import evaluate, flatten, label_set_measures, probability_measures
 from ipcascade.evaluation.per_label import per_label_measures
+from ipcascade.evaluation.ranking import ranking_measures
 
 EACH_TREE = pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 
@@ -188,6 +189,15 @@ def test_precision_at_k_by_hand() -> None:
     assert [measures["class"][f"precision_at_{k}"] for k in (1, 3, 5)] == pytest.approx([1 / 2, 2 / 6, 3 / 10])
     # A level of three labels has no fourth to find, yet precision at 5 is still out of 5.
     assert [measures["section"][f"precision_at_{k}"] for k in (1, 3, 5)] == pytest.approx([1 / 2, 2 / 6, 2 / 10])
+
+
+def test_of_many_equally_probable_labels_the_first_count() -> None:
+    """More of them than of which any way to sort keeps the order."""
+    truth = np.zeros((1, 60), dtype=bool)
+    truth[0, [0, 2, 4]] = True
+    probabilities = np.tile(np.array([0.5, 0.25], dtype=np.float32), (1, 30))
+    measures = ranking_measures(truth, probabilities)
+    assert [measures[f"precision_at_{k}"] for k in (1, 3, 5)] == pytest.approx([1, 1, 3 / 5])
 
 
 def test_calibration_error_by_hand() -> None:

@@ -212,6 +212,7 @@ def test_a_level_without_positives_is_never_predicted(guard: str) -> None:
     options = ThresholdOptions(method="per_label", per_label=PerLabelOptions.model_validate({"guard": guard}))
     found = fit_thresholds(truth, probabilities, TREE, options, DecodingOptions(method="mask"), seed=0)
     assert found.values[TREE.columns["class"]].tolist() == [NEVER] * 4
+    assert found.facts["guard"] == guard
     assert set(found.facts["fallen_back"]) >= set(TREE.codes("class"))
     assert found.facts["global"]["class"] == {"threshold": NEVER, "f1_micro": 0.0}
     certain = np.ones((1, WIDTH), dtype=np.float32)
