@@ -1,10 +1,11 @@
-"""How much each choice for CPUs speeds training up: python tests/benchmarks/cpu_choices.py --source FOLDER
+"""What each choice costs or saves in training on a CPU: python tests/benchmarks/cpu_choices.py --source FOLDER
 
-Trains the packaged encoder on the same documents with all choices, and with one of them undone at a time:
+Trains the packaged encoder on the same documents, with linear heads, and with one thing changed at a time:
 
 malloc      freed memory is given back to the system, as the C library does by itself
 dropout     torch's, with 32 random bits per element
 attention   torch's `scaled_dot_product_attention`, document by document
+labels      label-wise attention beside the linear heads, as is the default
 
 Each in a process of its own, in turns; printed are medians over rounds of how much longer training takes.
 """
@@ -23,6 +24,7 @@ from torch.nn import functional
 
 # As a script this file's own folder is searched, under pytest the one above.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import engine_contenders
 from benchmarks.engine import PACKAGED, prepare
 from benchmarks.engine_contenders import OWN, TRAIN, Inputs, Setting, start
 from ipcascade.runtime import kernels
@@ -44,14 +46,16 @@ def sdpa(query: Tensor, key: Tensor, value: Tensor, cu_seqlens: Tensor, scale: f
     return torch.cat(attended)
 
 
-def undo(choice: str) -> None:
-    """Undo one choice in this process."""
+def change(choice: str) -> None:
+    """Change one thing in this process."""
     if choice == "malloc":
         run.set_up = lambda device, deterministic: None
     elif choice == "dropout":
         loop.use_cpu_dropout = lambda model: None
     elif choice == "attention":
         kernels.cpu_attention = sdpa  # type: ignore[assignment]
+    elif choice == "labels":
+        engine_contenders.RECIPE = engine_contenders.RECIPE.model_copy(update={"label_attention": True})
 
 
 def main() -> None:
@@ -67,10 +71,10 @@ def main() -> None:
     precision = resolve_precision("auto", torch.device("cpu"), "training")
     if args.choice:
         inputs = Inputs.open(args.folder, start("cpu", args.threads))
-        undo(args.choice)
+        change(args.choice)
         print(json.dumps(TRAIN[OWN](inputs, inputs.order[: args.documents], Setting(BATCH_SIZE, precision))))
         return
-    choices = (UNCHANGED, "malloc", "dropout", "attention")
+    choices = (UNCHANGED, "malloc", "dropout", "attention", "labels")
     longer: dict[str, list[float]] = {choice: [] for choice in choices}
     with tempfile.TemporaryDirectory() as name:
         prepare(Path(name), args.source, PACKAGED, args.documents)
@@ -81,7 +85,7 @@ def main() -> None:
                 rates[choice] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
                 longer[choice].append(rates[UNCHANGED] / rates[choice])
             print(rates, file=sys.stderr, flush=True)
-    print(f"| undone | training takes ({precision}) |\n|---|---:|")
+    print(f"| changed | training takes ({precision}) |\n|---|---:|")
     for choice in choices[1:]:
         print(f"| {choice} | {statistics.median(longer[choice]):.2f} times as long |")
 
