@@ -14,19 +14,23 @@ from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
 
 from ipcascade.cli import main
+from ipcascade.config import BUILT_IN_RUNS
 from ipcascade.core.analysis_files import read_analysis
 from ipcascade.core.documents import Documents, read_scores
 from ipcascade.core.files import read_json, read_parquet, write_parquet
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.names import SOURCE_EFFECTS
 from ipcascade.core.provenance import read_provenance
+from ipcascade.core.title_examples import title_examples
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.decoding import decode
 from ipcascade.evaluation.thresholds import read_thresholds
 from ipcascade.evidence.combiner import fit_combiner, read_combiner
+from ipcascade.evidence.linear import LinearModel
 from ipcascade.evidence.log_odds import log_odds
 from ipcascade.evidence.vectors import read_vectors
 from ipcascade.model.export import load_model
+from ipcascade.model.network import Classifier
 from support import Files, config_file, corpus_frame, write_corpus
 
 TRAINING = {"epochs": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2}
@@ -130,7 +134,16 @@ def test_scores_are_the_models_probabilities_in_corpus_order(results):
         # bf16, where the processor has it, keeps 8 bits of a logit
         assert scores[row] == pytest.approx(torch.sigmoid(alone)[0].detach().numpy(), abs=0.02)
         heads = [head.weight.detach().numpy() @ vectors[row] + head.bias.detach().numpy() for head in model.heads]
-        assert np.concatenate(heads) == pytest.approx(alone[0].detach().numpy(), abs=0.1)
+        states = model.encoder(input_ids=torch.tensor(tokens)[None]).last_hidden_state[0].detach().numpy()
+        logits = np.concatenate(heads) + found_by_labels(model, states)
+        assert logits == pytest.approx(alone[0].detach().numpy(), abs=0.1)
+
+
+def found_by_labels(model: Classifier, states: np.ndarray) -> np.ndarray:
+    """What label-wise attention adds to each logit, in numpy; states: [tokens, size]."""
+    queries, weights = (part.detach().numpy() for part in model.label_attention.parameters())
+    attention = np.exp(30 * np.tanh(queries @ states.T / (30 * states.shape[1] ** 0.5)))
+    return (attention / attention.sum(axis=1, keepdims=True) * (weights @ states.T)).sum(axis=1)
 
 
 def test_metrics_agree_with_scikit_learn_on_the_written_files(results):
@@ -332,14 +345,16 @@ def test_a_model_of_two_levels_does_not_score_a_corpus_of_three(two_levels, thre
     assert "was trained on another label tree" in capsys.readouterr().err
 
 
-LINEAR_ALONE = {"evidence": {"sources": ["linear"]}}
+LINEAR_ALONE = BUILT_IN_RUNS["baseline"]
 
 
 @pytest.fixture
 def baseline(results, tmp_path) -> tuple[Results, Path]:
     """The linear model as the only source of evidence: no network is read."""
-    arguments = ["--linear", results.path("linear"), "--combiner", str(tmp_path / "c.json"), "--scores", str(tmp_path)]
+    linear = ["--linear", str(tmp_path / "linear")]
+    arguments = [*linear, "--combiner", str(tmp_path / "c.json"), "--scores", str(tmp_path)]
     config = ["--config", str(config_file(tmp_path, **LINEAR_ALONE))]
+    assert main(["fit_linear", *results.files.documents(), *linear, *config]) == 0
     assert main(["combine", *results.files.documents(), *arguments, *config]) == 0
     return results, tmp_path
 
@@ -359,6 +374,22 @@ def test_baseline_is_a_linear_svm_per_label(baseline):
     assert not scores[:, tree.index["D21"]].any(), "a label that no training document has gets probability 0"
     truth = documents.truth[documents.positions("test"), column]
     assert scores[truth, column].mean() > 0.5 > scores[~truth, column].mean()
+
+
+def test_the_linear_model_knows_labels_by_their_titles(results):
+    """One that no document has, too; it is fitted as scikit-learn fits it on documents and titles."""
+    tree, documents = results.tree, documents_of(results)
+    texts = read_parquet(results.files.corpus, ["text"])["text"].to_list()
+    train, column = documents.positions("train"), tree.index["D21"]
+    titles, truth = title_examples(LabelTree.read(IPC), tree)
+    assert not documents.truth[train, column].any()
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    features = vectorizer.fit_transform([*(texts[position] for position in train), *titles])
+    machine = LinearSVC(random_state=0).fit(features, [*[False] * len(train), *truth[:, column]])
+    found = LinearModel.read(results.folder / "linear", len(tree.labels)).decisions(["production of pulp", *texts[:9]])
+    expected = machine.decision_function(vectorizer.transform(["production of pulp", *texts[:9]]))
+    assert found[:, column] == pytest.approx(expected, abs=0.05)
+    assert found[0, column] > found[1:, column].max()
 
 
 def test_baseline_goes_through_the_same_thresholds_and_metrics(baseline):

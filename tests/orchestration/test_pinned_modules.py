@@ -18,16 +18,16 @@ MODULES = {
         encoder.positions encoder.tokenise encoder.tokenizer encoder.tokens
     """,
     "train": """
-        commands._documents commands.train
-        core.documents core.label_tree core.names core.options core.random_streams core.tensors
+        commands._documents commands._label_tree commands.train
+        core.documents core.label_tree core.names core.options core.random_streams core.tensors core.title_examples
         encoder.positions encoder.tokenizer encoder.tokens
         evaluation.counts evaluation.epoch_selection evaluation.mask evaluation.options evaluation.reference_h_f1
         inference.forward
-        model.attention model.batching model.compatibility model.export model.network
+        model.attention model.batching model.compatibility model.export model.label_attention model.network
         runtime.compilation runtime.dropout runtime.kernels runtime.launch runtime.memory runtime.precision
         runtime.torch_private
         training.batches training.checkpoint training.distributed training.initialisation training.loop
-        training.loss training.optimizer training.options training.run training.throughput
+        training.loss training.optimizer training.options training.run training.throughput training.titles
     """,
     "score": """
         commands._documents commands.score
@@ -35,7 +35,8 @@ MODULES = {
         encoder.positions encoder.tokenizer encoder.tokens
         evidence.vectors
         inference.forward inference.scoring
-        model.attention model.batching model.compatibility model.export model.network model.quantisation
+        model.attention model.batching model.compatibility model.export model.label_attention model.network
+        model.quantisation
         runtime.compilation runtime.kernels runtime.memory runtime.precision runtime.torch_private
     """,
 }

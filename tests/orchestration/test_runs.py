@@ -32,7 +32,7 @@ RUNS = {
         ("/runs/words", {"train": "", "score": "", "fit_linear": "/runs/words", "combine": "/runs/words"}),
         ("/runs/int8", {"train": "", "score": "/runs/int8", "index_neighbours": "/runs/int8", "fit_linear": "",
                         "combine": "/runs/int8"}),
-        ("/runs/baseline", {"fit_linear": "", "combine": "/runs/baseline", "thresholds": "/runs/baseline"}),
+        ("/runs/baseline", dict.fromkeys(("fit_linear", "combine", "thresholds"), "/runs/baseline")),
     ],
 )  # fmt: skip
 def test_what_does_not_differ_is_made_once(run, homes):
@@ -49,7 +49,7 @@ def test_what_does_not_differ_is_made_once(run, homes):
                                 "score_test": "/runs/seed1", "score_train": "/runs/seed1",
                                 "index_neighbours": "/runs/seed1", "fit_linear": "", "combine": "/runs/seed1",
                                 "thresholds": "/runs/seed1_strict"}),
-        ("/runs/baseline", {"fit_linear": "", "combine": "/runs/baseline", "thresholds": "/runs/baseline"}),
+        ("/runs/baseline", dict.fromkeys(("fit_linear", "combine", "thresholds"), "/runs/baseline")),
         ("/runs/alone", {"tokens": "", "train": "", "score_val": "", "score_test": "", "combine": "/runs/alone",
                          "thresholds": "/runs/alone"}),
     ],
@@ -60,7 +60,8 @@ def test_a_run_comes_from_its_own_jobs_and_from_those_of_others(run, jobs):
 
 
 def test_a_run_without_the_network_shares_whatever_the_training_is():
-    runs = runs_of(runs={"alone": {"training": {"epochs": 9}, "evidence": {"sources": ["linear"]}}})
+    evidence = {"sources": ["linear"], "calibration": "level", "linear": {"title_examples": False}}
+    runs = runs_of(runs={"alone": {"training": {"epochs": 9}, "evidence": evidence}})
     assert runs.home("thresholds", "/runs/alone") == "/runs/baseline"
     assert runs.home("train", "/runs/alone") == "/runs/alone"
 

@@ -19,7 +19,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 @pytest.fixture
 def model(encoder_folder, tree):
     torch.manual_seed(1)
-    return classifier(encoder_folder, tree, dropout=0.1)
+    return classifier(encoder_folder, tree, dropout=0.1, label_attention=False)
 
 
 def test_operations_are_those_that_torch_counts(model):
