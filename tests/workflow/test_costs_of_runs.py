@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 pytestmark = pytest.mark.workflow
-LINEAR = {"evidence": {"sources": ["linear"]}, "runs": {"words": {"evidence": {"linear": {"ngrams": 1}}}}}
+# What the baseline is.
+ALONE = {"sources": ["linear"], "calibration": "level", "linear": {"title_examples": False}}
+LINEAR = {"evidence": ALONE, "runs": {"words": {"evidence": {"linear": {"ngrams": 1}}}}}
 COMPARISON, COSTS = "results/comparison/test.json", "results/comparison/costs.csv"
 
 
