@@ -159,6 +159,7 @@ def files_of_runs(path, stage):
     return of_runs
 
 
+@checks.ends_the_run
 def records_of_runs(wildcards):
     """The runs with the benchmarks of the jobs that they come from and with their trainings, as options.
 
