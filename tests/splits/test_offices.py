@@ -139,6 +139,12 @@ def test_offices_that_leave_nothing_to_train_or_val_are_refused(others):
         split(corpus, TREE, BY_OFFICE, 1)
 
 
+def test_two_groups_are_enough_for_train_and_val():
+    corpus = filed(corpus_of([["A01"]] * 4), [2000] * 4, ["JP", "US", "KR", "US"])
+    names = split(corpus, TREE, BY_OFFICE, 1)["split"].to_list()
+    assert names[0] == names[2] == "test" and {names[1], names[3]} == {"train", "val"}
+
+
 def test_an_empty_val_is_refused():
     corpus = filed(corpus_of([["A01"]] * 5), [2000] * 5, ["JP", "KR", "US", "US", "US"])
     options = SplitOptions(by="office", test_offices=["JP", "KR"], train=0.78, val=0.02, test=0.2)

@@ -15,7 +15,13 @@ from support import config_file, write_corpus
 CORPUS = random_corpus(400, seed=1)
 YEARS = [None if number % 50 == 0 else 1990 + number % 25 for number in range(400)]
 OFFICES = [("US", "CN", "JP", None)[number % 4] for number in range(400)]
-FILED = filed(CORPUS, YEARS, OFFICES)
+
+
+# Made in the tests: Polars starts its threads when it computes, and no module may on being imported (pyproject.toml,
+# tool.mutmut).
+@pytest.fixture(scope="module")
+def corpus_filed():
+    return filed(CORPUS, YEARS, OFFICES)
 
 
 def run(folder, corpus, seed=42, **options):
@@ -36,47 +42,55 @@ def run(folder, corpus, seed=42, **options):
         {"by": "labels"},
     ],
 )
-def test_options_reach_the_split_and_its_audit(tmp_path, capsys, options):
-    assert run(tmp_path, FILED, seed=7, **options) == 0
+def test_options_reach_the_split_and_its_audit(tmp_path, capsys, corpus_filed, options):
+    assert run(tmp_path, corpus_filed, seed=7, **options) == 0
     given = SplitOptions(rare_labels="keep", **options)
-    expected = split(FILED, TREE, given, 7)
+    expected = split(corpus_filed, TREE, given, 7)
     assert read_parquet(tmp_path / "splits.parquet").equals(expected)
     content = read_json(tmp_path / "audit.json")
     del content["schema_version"]
-    assert content == audit(FILED, expected["split"], TREE, given, 7)
+    assert content == audit(corpus_filed, expected["split"], TREE, given, 7)
     for name in ("splits.parquet", "audit.json"):
         assert read_provenance(tmp_path / name)["options"]["splits"] == given.model_dump()
     log = capsys.readouterr().err
     assert "train: first filed from 1990 to" in log and "drift from train to test, class: total variation" in log
 
 
-def test_a_corpus_need_not_have_first_filings_where_labels_decide(tmp_path):
+def test_a_corpus_need_not_have_first_filings_where_labels_decide(tmp_path, corpus_filed):
     assert run(tmp_path, CORPUS) == 0
     assert "first_filings" not in read_json(tmp_path / "audit.json")
     without = read_parquet(tmp_path / "splits.parquet")
-    assert run(tmp_path, FILED) == 0
+    assert run(tmp_path, corpus_filed) == 0
     assert "first_filings" in read_json(tmp_path / "audit.json")
     assert read_parquet(tmp_path / "splits.parquet").equals(without)
 
 
 @pytest.mark.parametrize(
-    ("corpus", "options", "sentence"),
+    ("change", "options", "sentence"),
     [
-        (CORPUS, {"by": "year"}, "lacks the column 'first_filing_year'"),
-        (CORPUS, {"by": "office", "test_offices": ["JP"]}, "lacks the column 'first_filing_year'"),
+        (lambda _: CORPUS, {"by": "year"}, "lacks the column 'first_filing_year'"),
+        (lambda _: CORPUS, {"by": "office", "test_offices": ["JP"]}, "lacks the column 'first_filing_year'"),
         (
-            FILED.drop("first_filing_office"),
+            lambda corpus: corpus.drop("first_filing_office"),
             {"by": "office", "test_offices": ["JP"]},
             "lacks the column 'first_filing_o",
         ),
-        (FILED.cast({"first_filing_year": pl.String}), {"by": "year"}, "'first_filing_year' holds String, not whole"),
-        (FILED.with_columns(first_filing_office=1), {}, "'first_filing_office' holds Int32, not texts"),
-        (FILED, {"by": "office", "test_offices": ["jp"]}, "first filed at 'jp'; there are CN, JP, US"),
-        (filed(CORPUS, [None] * 400), {"by": "year"}, "is not known for 400 of 400 documents"),
+        (
+            lambda corpus: corpus.cast({"first_filing_year": pl.String}),
+            {"by": "year"},
+            "'first_filing_year' holds String, not whole",
+        ),
+        (
+            lambda corpus: corpus.with_columns(first_filing_office=1),
+            {},
+            "'first_filing_office' holds Int32, not texts",
+        ),
+        (lambda corpus: corpus, {"by": "office", "test_offices": ["jp"]}, "first filed at 'jp'; there are CN, JP, US"),
+        (lambda _: filed(CORPUS, [None] * 400), {"by": "year"}, "is not known for 400 of 400 documents"),
     ],
 )
-def test_what_a_user_can_cause_is_one_sentence(tmp_path, capsys, corpus, options, sentence):
-    assert run(tmp_path, corpus, **options) == 1
+def test_what_a_user_can_cause_is_one_sentence(tmp_path, capsys, corpus_filed, change, options, sentence):
+    assert run(tmp_path, change(corpus_filed), **options) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("ipcascade splits: ") and sentence in line
     assert not (tmp_path / "splits.parquet").exists() and not (tmp_path / "audit.json").exists()

@@ -118,6 +118,14 @@ def test_families_of_unknown_years_are_in_train():
     assert names == ["train"] * 14 + ["val"] * 2 + ["test"] * 4
 
 
+def test_as_many_families_of_unknown_years_as_train_should_have_are_not_too_many():
+    """Half of them, a share that has no rounding; one of a known year comes to train, too, since no split has none."""
+    corpus = filed(corpus_of([["A01"]] * 8), [None] * 4 + [2000, 2001, 2002, 2003])
+    options = SplitOptions(by="year", train=0.5, val=0.25, test=0.25, rare_labels="keep")
+    names = split(corpus, TREE, options, 1)["split"].to_list()
+    assert names[:5] == ["train"] * 5 and set(names[5:]) == {"val", "test"}
+
+
 def test_labels_of_the_last_years_alone_are_kept_where_they_are():
     """H04 comes up in the last year: it is not rare, and nothing brings it to train."""
     corpus = filed(corpus_of([["A01"]] * 16 + [["H04"]] * 4), [*range(2000, 2016), *[2016] * 4])
