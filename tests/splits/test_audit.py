@@ -28,6 +28,7 @@ def test_worked_by_hand():
     assert facts["splits"]["val"]["size_error"] == pytest.approx(0.3)
     assert facts["splits"]["val"]["mean_labels_per_document"] == {"section": 1.5, "class": 1.5}
     assert facts["splits"]["train"]["labels_present"] == {"section": 1, "class": 1}
+    assert facts["splits"]["val"]["labels_present"] == {"section": 2, "class": 2}  # of C07 a single document
 
 
 def test_three_levels_worked_by_hand():
@@ -73,6 +74,15 @@ def test_distances_agree_with_plain_loops(tree):
         if not (pair[0] in above[pair[1]] or pair[1] in above[pair[0]])
     }
     assert facts["label_pair_distribution_distance"] == pytest.approx(np.mean([distance(pair) for pair in pairs]))
+
+
+def test_by_office_train_and_val_are_asked_for_what_test_leaves():
+    """Of ten documents test has four; of the other six train is asked for 5/6 and val for 1/6, and they have 4 and 2."""
+    corpus = corpus_of([["A01"]] * 10)
+    options = SplitOptions(by="office", test_offices=["JP"], train=0.75, val=0.15, test=0.1)
+    facts = audit(corpus, pl.Series(["train"] * 4 + ["val"] * 2 + ["test"] * 4), TREE, options, 1)["splits"]
+    errors = [facts[name]["size_error"] for name in SPLITS]
+    assert errors == pytest.approx([0.4 - 0.5, 0.2 - 0.1, 0])
 
 
 def test_leakage_is_seen():

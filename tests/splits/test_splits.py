@@ -160,6 +160,7 @@ def test_rare_labels_are_refused_with_their_names():
     assert "cannot both have them: C (1), H (2), C40 (1), H10 (2) (documents in brackets); raise" in str(error.value)
     for part in ("4 labels have", "splits.rare_labels", "'keep'", "corpus.documents"):
         assert part in str(error.value)
+    assert str(error.value).endswith(" in train alone")
     names = split(corpus, TREE, KEEP, 1)["split"]
     found, _ = splits_of_labels(corpus, names)
     assert found["C40"] == found["H10"] == {"train"}
