@@ -126,6 +126,42 @@ def test_two_moves_where_one_is_not_enough():
     assert assignment.groups_with.sum(axis=0).tolist() == truth.sum(axis=0).tolist()
 
 
+def better_by_one_move_or_two(assignment):
+    """Whether a label that a split lacks can come there, with a group for its home in exchange or without."""
+    before = assignment.gaps_by_priority()
+    for split, label in np.argwhere(assignment.gaps).tolist():
+        for group in np.flatnonzero(assignment.groups.has_label[:, label]).tolist():
+            home = int(assignment.split_of[group])
+            assignment.move(group, split)
+            found = assignment.gaps_by_priority() < before
+            lost = np.flatnonzero(assignment.gaps[home] & assignment.groups.has_label[group])[:1]
+            for other in np.flatnonzero(assignment.groups.has_label[:, lost].any(axis=1)).tolist():
+                source = int(assignment.split_of[other])
+                assignment.move(other, home)
+                found = found or assignment.gaps_by_priority() < before
+                assignment.move(other, source)
+            assignment.move(group, home)
+            if found:
+                return True
+    return False
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_coverage_ends_where_no_move_and_no_two_make_it_better(seed):
+    """Few groups with many labels, so that gaps are in each other's way."""
+    random = np.random.default_rng(seed)
+    codes = TREE.codes("class")[:: 132 // 8][:8]
+    truth = TREE.encode([[code for code in codes if random.random() < 0.35] for _ in range(12)])
+    assignment = Assignment(Groups.of(truth, np.arange(12)), random.choice(3, 12), SHARES)
+    before = assignment.gaps_by_priority()
+    improvable = better_by_one_move_or_two(assignment)
+    cover(assignment)
+    assert (assignment.gaps_by_priority() < before) == improvable
+    assert not better_by_one_move_or_two(assignment)
+    recounted = Assignment(assignment.groups, assignment.split_of, SHARES)
+    assert np.array_equal(assignment.groups_with, recounted.groups_with)
+
+
 @ANY_DEPTH
 @pytest.mark.parametrize("largest", [1, 3])
 def test_exchange_brings_labels_nearer_and_costs_nothing(tree, largest):

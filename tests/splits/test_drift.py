@@ -74,6 +74,24 @@ def test_equal_splits_have_no_drift_and_disjoint_ones_all():
         assert found[level]["test"]["total_variation"] == 1
 
 
+def test_splits_of_one_document_each():
+    """However the three change places, no two have a label in common."""
+    found = drift_of(corpus_of([["A01"], ["C07"], ["H04"]]), SPLITS)["class"]
+    for name, code in (("val", "C07"), ("test", "H04")):
+        assert found[name]["total_variation"] == found[name]["total_variation_by_chance"] == 1
+        assert found[name]["moved_labels"] == [
+            {"label": "A01", "train": 1, name: 0}, {"label": code, "train": 0, name: 1}
+        ]  # fmt: skip
+
+
+def test_of_labels_that_moved_equally_the_first_in_the_tree_are_named():
+    """So many that sorts which are not stable mix them up: every third label moved more than the others."""
+    codes = TREE.codes("class")[:99]
+    corpus = corpus_of([[code] for place, code in enumerate(codes) for _ in range(1 + (place % 3 == 0))])
+    found = drift_of(corpus, ["val", "test"] + ["train"] * (len(corpus) - 2))["class"]["test"]["moved_labels"]
+    assert [moved["label"] for moved in found] == [codes[0], *codes[3 : 3 * len(found) : 3]]
+
+
 def test_a_level_without_labels_in_a_split_has_no_total_variation():
     corpus = corpus_of([["C07C"], ["C07"], ["C07D"], ["C07C"]], tree=DEEP)
     found = drift_of(corpus, ["train", "val", "test", "test"], DEEP)["subclass"]

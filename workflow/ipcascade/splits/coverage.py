@@ -36,10 +36,8 @@ def _close(assignment: Assignment, split: int, label: int) -> bool:
 
 
 def _replace(assignment: Assignment, group: int, home: int, before: tuple[int, ...]) -> bool:
-    """After `group` left its home: where that opened a gap, bring another group there; whether coverage is better."""
+    """After `group` left its home, which opened a gap there: bring another group there; whether coverage is better."""
     lost = np.flatnonzero(assignment.groups.has_label[group] & assignment.gaps[home])
-    if not lost.size:
-        return False
     for other, source in _groups_outside(assignment, int(lost[0]), home, without=group):
         assignment.move(other, home)
         if assignment.gaps_by_priority() < before:
