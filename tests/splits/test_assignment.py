@@ -129,10 +129,10 @@ def test_two_moves_where_one_is_not_enough():
 def better_by_one_move_or_two(assignment):
     """Whether a label that a split lacks can come there, with a group for its home in exchange or without."""
     before = assignment.gaps_by_priority()
-    for split, label in np.argwhere(assignment.gaps).tolist():
+    for lacking, label in np.argwhere(assignment.gaps).tolist():
         for group in np.flatnonzero(assignment.groups.has_label[:, label]).tolist():
             home = int(assignment.split_of[group])
-            assignment.move(group, split)
+            assignment.move(group, lacking)
             found = assignment.gaps_by_priority() < before
             lost = np.flatnonzero(assignment.gaps[home] & assignment.groups.has_label[group])[:1]
             for other in np.flatnonzero(assignment.groups.has_label[:, lost].any(axis=1)).tolist():
@@ -175,6 +175,13 @@ def test_exchange_brings_labels_nearer_and_costs_nothing(tree, largest):
     assert imbalance(truth, assignment.split_of[group_of]) < before - 10 * LEAST_GAIN
     assert np.bincount(assignment.split_of[group_of]).tolist() == assignment.documents.tolist() == sizes
     assert assignment.gaps_by_priority() == gaps
+
+
+def test_nothing_is_exchanged_for_a_group_that_no_other_can_leave_for():
+    """All are in train, and what comes to val or test is at once the only one with A there: nothing can come back."""
+    assignment = Assignment(Groups.of(TREE.encode([["A"]] * 4), np.arange(4)), np.zeros(4, dtype=np.int64), SHARES)
+    exchange(assignment)
+    assert assignment.split_of.tolist() == [0, 0, 0, 0]
 
 
 def test_a_split_is_one_that_no_exchange_improves():

@@ -77,7 +77,7 @@ def test_distances_agree_with_plain_loops(tree):
 
 
 def test_by_office_train_and_val_are_asked_for_what_test_leaves():
-    """Of ten documents test has four; of the other six train is asked for 5/6 and val for 1/6, and they have 4 and 2."""
+    """Test has four of ten documents; of the other six train is asked for 5/6, val for 1/6; they have 4 and 2."""
     corpus = corpus_of([["A01"]] * 10)
     options = SplitOptions(by="office", test_offices=["JP"], train=0.75, val=0.15, test=0.1)
     facts = audit(corpus, pl.Series(["train"] * 4 + ["val"] * 2 + ["test"] * 4), TREE, options, 1)["splits"]

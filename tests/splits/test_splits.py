@@ -181,6 +181,10 @@ def test_rare_labels_are_named_up_to_ten_and_then_counted(rare, rest):
         split(corpus, TREE, SplitOptions(), 1)
 
 
+def test_three_groups_are_enough():
+    assert sorted(split(corpus_of([["A01"]] * 3), TREE, SplitOptions(), 1)["split"]) == ["test", "train", "val"]
+
+
 @pytest.mark.parametrize("classes", [["A01"], ["A01", "A01"], ["A01", "C07", "H04"]])
 def test_an_empty_split_is_refused(classes):
     with pytest.raises(UserError, match=r"empty.*corpus\.documents"):
