@@ -190,9 +190,10 @@ rule comparison:
         " --costs {input.costs} --stem {params.stem}"
 
 
+# On validation, too, where choices are made.
 rule runs:
     input:
-        expand("results/comparison/test.{ending}", ending=["json", "csv", "md", "tex"]),
+        expand("results/comparison/{split}.{ending}", split=SCORED_SPLITS, ending=["json", "csv", "md", "tex"]),
         expand("results/figures/figure6.{ending}", ending=["pdf", "png", "svg"]),
 
 
