@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ipcascade.core.documents import truth_of
 from ipcascade.splits.assignment import Assignment
 from ipcascade.splits.balance import balance, whole_sizes
-from ipcascade.splits.coverage import _groups_outside, cover
+from ipcascade.splits.coverage import _gaps, _groups_outside, cover
 from ipcascade.splits.exchange import LEAST_GAIN, exchange
 from ipcascade.splits.groups import Groups
 from ipcascade.splits.split import split
@@ -113,6 +113,19 @@ def test_of_equally_cheap_groups_outside_a_split_the_first_comes_first():
     expected = sorted(outside, key=lambda place: costs[place])
     assert _groups_outside(assignment, label, to) == expected
     assert _groups_outside(assignment, label, to, without=expected[3][0]) == expected[:3] + expected[4:]
+
+
+def test_gaps_come_by_the_priority_of_the_split_and_the_rarest_label_first():
+    """Of equally rare labels the first in the tree: see above."""
+    truth, group_of = labelled_groups(300, seed=8, largest_group=1)
+    assignment = at_random(truth, group_of)
+    rarity, gaps = assignment.groups.label_groups, assignment.gaps
+    expected = [
+        (place, label)
+        for place in (0, 2, 1)
+        for label in sorted(np.flatnonzero(gaps[place]).tolist(), key=lambda label: rarity[label])
+    ]
+    assert len(expected) > 50 and list(_gaps(assignment)) == expected
 
 
 def test_two_moves_where_one_is_not_enough():
