@@ -144,6 +144,13 @@ def test_chance_depends_on_the_seed_and_not_on_the_order_of_rows():
         assert found[level]["val"]["total_variation"] == other[level]["val"]["total_variation"]
 
 
+def test_chance_stays_what_it_is():
+    """In other versions, too: audits are compared with those of before."""
+    corpus = random_corpus(60, seed=1)
+    found = drift_of(corpus, ["train"] * 40 + ["val"] * 8 + ["test"] * 12)["class"]["val"]
+    assert found["total_variation_by_chance"] == pytest.approx(0.6443713428066282, rel=1e-12)
+
+
 def test_total_variation_is_half_the_sum_of_differences():
     assert total_variation(np.array([3, 1, 0]), np.array([1, 1, 2])) == pytest.approx((0.5 + 0 + 0.5) / 2)
     assert total_variation(np.array([0, 0]), np.array([1, 1])) is None

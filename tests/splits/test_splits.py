@@ -1,5 +1,6 @@
 """The split of a corpus: shapes, shares, coverage, groups kept whole; on trees of one, two and three levels."""
 
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def test_shapes_and_shares(tree):
     assert_frame_equal(result.select("document_id", "group_id"), corpus.select("document_id", "group_id"))
     sizes = dict(result["split"].value_counts().iter_rows())
     assert sizes == {"train": 2100, "val": 300, "test": 600}
+
+
+def test_the_split_of_a_corpus_and_a_seed_stays_what_it_is():
+    """Of other versions, too: results are compared with those of before, and a network has seen its training split."""
+    corpus = random_corpus(300, seed=1)
+    found = ["".join(name[1] for name in split(corpus, TREE, KEEP, seed)["split"]) for seed in (1, 2)]
+    assert [hashlib.sha256(names.encode()).hexdigest()[:16] for names in found] == [
+        "7008aa2a95f690e6",
+        "8a06a2eb50c0166b",
+    ]
 
 
 @ANY_TREE
