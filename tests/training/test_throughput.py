@@ -60,6 +60,22 @@ def test_steps_add_up():
     assert counts.computed_tokens == computed > counts.own_tokens
 
 
+def test_figures_by_hand(model, monkeypatch):
+    """Two documents of 10 and 30 tokens, of which this rank, one of two, had the first, padded to 32, in 4 seconds."""
+    monkeypatch.setattr("ipcascade.training.throughput.peak_flops", lambda device, precision: 1e9)
+    counts = EpochCounts(
+        seconds=4.0, collating=1.0, documents=2, tokens=40, squares=1000, own_tokens=10, computed_tokens=32,
+        peak_memory_mib=5.0,
+    )  # fmt: skip
+    operations = 3 * forward_flops(model.encoder, 40, 1000)
+    assert counts.figures(model.encoder, CPU, 2, "bf16") == {
+        "seconds": 4.0, "documents_per_second": 0.5, "tokens_per_second": 10.0, "padding_efficiency": 10 / 32,
+        "tflops_per_device": pytest.approx(operations / 4 / 2 / 1e12),
+        "model_flop_utilisation": pytest.approx(operations / 4 / 2 / 1e9), "data_wait_share": 0.25,
+        "peak_memory_mib": 5.0,
+    }  # fmt: skip
+
+
 def test_a_resumed_epoch_keeps_the_peak_memory_of_before(monkeypatch):
     counts = EpochCounts()
     for peak in (700.0, 300.0):
