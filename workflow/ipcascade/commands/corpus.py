@@ -25,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
-    """Build the corpus with the levels that are learned, and write it with its label tree, and the funnel."""
+    """Build the corpus, with the levels that are learned and the one below, and write it with its label tree."""
     table = label_tree_file(args, config)
-    tree = LabelTree.read(table).select(config.corpus.levels)
+    whole_tree = LabelTree.read(table)
+    tree = whole_tree.select(config.corpus.levels)
     delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
     for note in delivery.contents.notes:
         log.warning("%s: %s", args.delivery, note)
-    corpus, funnel = build(delivery, tree, config.corpus, config.seed)
+    corpus, funnel = build(delivery, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
     write_json(args.funnel, funnel)
     write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": config.corpus.text})
     options, checksums = section_options(config, "seed", "corpus"), {"delivery": delivery.checksum()}

@@ -19,7 +19,7 @@ import torch
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.commands._label_tree import add_label_tree, label_tree_file
 from ipcascade.config import Config, section_options
-from ipcascade.core.documents import Documents, read_text_content
+from ipcascade.core.documents import Documents, read_corpus, read_text_content, truth_of
 from ipcascade.core.files import (
     file_checksum,
     folder_checksum,
@@ -95,8 +95,10 @@ def stop_time(started: float, limit: float | None) -> float:
 def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: float) -> None:
     documents = read_documents(args)
     cache = TokenCache.open(args.tokens, documents.ids, tokenizer_folder=args.encoder)
+    label_tree = LabelTree.read(label_tree_file(args, config))
+    trained_tree, truth = _with_finer_level(args, config, documents, label_tree)
     data = TrainingData(
-        documents.tree, cache, documents.truth, documents.positions("train"), documents.positions("val")
+        documents.tree, trained_tree, cache, truth, documents.positions("train"), documents.positions("val")
     )
     precision = resolve_precision(config.training.precision, ranks.device, "training")
     checkpoints = _checkpoints(args, config, precision)
@@ -109,7 +111,7 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
     training, trained = fine_tune(
         args.encoder,
         data,
-        LabelTree.read(label_tree_file(args, config)),
+        label_tree,
         config.training,
         training_seed(config),
         precision,
@@ -119,6 +121,16 @@ def _train(args: argparse.Namespace, config: Config, ranks: Ranks, stop_at: floa
     )
     if ranks.first:
         _write(args, config, documents, training, trained)
+
+
+def _with_finer_level(
+    args: argparse.Namespace, config: Config, documents: Documents, label_tree: LabelTree
+) -> tuple[LabelTree, np.ndarray]:
+    """The tree of all levels that are trained, and bool [documents, labels] in corpus order."""
+    tree = documents.tree.with_level_below(label_tree) if config.training.finer_level_weight else documents.tree
+    if tree.levels == documents.tree.levels:
+        return documents.tree, documents.truth
+    return tree, truth_of(read_corpus(args.corpus, tree, {}), tree)
 
 
 def training_seed(config: Config) -> int:
@@ -170,7 +182,8 @@ def _write(
         read_json(args.encoder / ENCODER_FACTS, EncoderFacts), config.training, training_seed(config),
         documents.tree.levels, epochs, selection, documents.positions("train").size, training.precision, text,
     )  # fmt: skip
-    export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model)
+    finer_tree = training.data.trained_tree if training.data.has_finer_level else None
+    export_model(training.model, trained.weights, args.encoder, documents.tree, finer_tree, text, card, args.model)
     inputs = {
         "corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
         "label_tree": label_tree_file(args, config),

@@ -151,6 +151,23 @@ class LabelTree:
             tuple(levels), sizes, tuple(self.labels[c] for c in kept), parents, tuple(self.titles[c] for c in kept)
         )
 
+    def check_part_of(self, table: "LabelTree") -> None:
+        """Raise UserError unless `table`, the whole tree, has all labels of this one, which is a corpus's."""
+        if strange := sorted({*self.labels} - {*table.labels}):
+            raise UserError(
+                f"the label tree has no label {strange[0]!r}, which the corpus has: it was made with another one; make "
+                "the corpus again"
+            )
+
+    def with_level_below(self, table: "LabelTree") -> "LabelTree":
+        """This tree with the level that `table`, the whole one, has below its lowest one; itself where there is none.
+
+        Its own labels keep their columns. Raises UserError where it is not a part of `table`.
+        """
+        self.check_part_of(table)
+        place = table.levels.index(self.levels[-1])
+        return table.select([*self.levels, *table.levels[place + 1 : place + 2]])
+
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same tree back."""
         return {

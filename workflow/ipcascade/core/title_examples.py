@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 
 if TYPE_CHECKING:
@@ -19,11 +18,7 @@ def title_examples(table: LabelTree, tree: LabelTree) -> tuple[list[str], "np.nd
     """
     import numpy as np
 
-    if strange := sorted(set(tree.labels) - set(table.labels)):
-        raise UserError(
-            f"the label tree has no label {strange[0]!r}, which the corpus has: it was made with another one; make the "
-            "corpus again"
-        )
+    tree.check_part_of(table)
     texts, rows = [], []
     for column, title in enumerate(table.titles):
         codes = (table.labels[place] for place in (column, *table.ancestors(column)))

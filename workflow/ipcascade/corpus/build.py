@@ -17,18 +17,18 @@ from ipcascade.corpus.abstracts import measure_abstracts, read_texts
 from ipcascade.corpus.applications import read_applications
 from ipcascade.corpus.families import family_name, first_filings, group, represent
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.labels import ApplicationLeaves, column_of, label_lists, read_labels
+from ipcascade.corpus.labels import ApplicationLabels, column_of, label_lists, read_labels
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.sampling import draw
 from ipcascade.sources.patstat.tables import Delivery
 
 
 def build(
-    delivery: Delivery, tree: LabelTree, options: CorpusOptions, seed: int
+    delivery: Delivery, tree: LabelTree, options: CorpusOptions, seed: int, finer: LabelTree | None = None
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Build the corpus and the facts about how it came about.
 
-    tree: the label tree, already cut to the levels that are learned.
+    tree: the label tree, already cut to the levels that are learned; finer: with the level below, where it has one.
 
     Returns the corpus, one row per document, sorted by appln_id:
     document_id (text, the appln_id), family_id (text, the DOCDB family; `appln-` and the appln_id where there is none),
@@ -36,17 +36,17 @@ def build(
     office, kind, filing_year (Int16, nullable), first_filing_year (Int16, nullable) and first_filing_office of the
     application of the family that was filed first, among those that pass the application filters,
     words (Int32, of the abstract), text,
-    and a list of codes (text, in tree order) per level of the tree, named after the level;
+    and a list of codes (text, in tree order) per level of the tree, the finer one included, named after the level;
     and the funnel: steps, symbols, tables, notes (what of the delivery could not be checked), labels, groups as plain
     data.
 
-    A row depends on the delivery, the tree and the options, never on the order of rows or parts nor on the sample
+    A row depends on the delivery, the trees and the options, never on the order of rows or parts nor on the sample
     size; a smaller sample is a subset of a larger one. Raises UserError where a step leaves nothing, naming its key.
     """
-    funnel = Funnel()
+    funnel, finer = Funnel(), finer or tree
     applications = read_applications(delivery, options, funnel)
-    leaves, symbols = read_labels(delivery, tree, options, applications)
-    candidates = measure_abstracts(delivery, options, _labelled(applications, leaves, options, funnel), funnel)
+    labels, symbols = read_labels(delivery, tree, finer, options, applications)
+    candidates = measure_abstracts(delivery, options, _labelled(applications, labels, options, funnel), funnel)
     representatives = represent(candidates, options.office_preference)
     funnel.keep("one application per family", representatives.height, None, unit="documents")
     sample = draw(representatives, options.documents, stream_seed(seed, "corpus", "sample"))
@@ -54,7 +54,7 @@ def build(
     corpus = (
         sample.join(group(candidates), on="family", how="left", maintain_order="left")
         .join(first_filings(applications, sample["family"]), on="family", how="left")
-        .join(label_lists(sample, applications, leaves, tree, options.family_labels), on="appln_id", how="left")
+        .join(label_lists(sample, applications, labels, finer, options.family_labels), on="appln_id", how="left")
         .join(read_texts(delivery, options, sample["appln_id"]), on="appln_id", how="left")
         .sort("appln_id")
         .select(
@@ -68,7 +68,7 @@ def build(
             first_filing_office="first_filing_office",
             words="words",
             text="text",
-            **{level: pl.col(column_of(level)) for level in tree.levels},
+            **{level: pl.col(column_of(level)) for level in finer.levels},
         )
     )
     return corpus, {
@@ -82,11 +82,11 @@ def build(
 
 
 def _labelled(
-    applications: pl.DataFrame, leaves: ApplicationLeaves, options: CorpusOptions, funnel: Funnel
+    applications: pl.DataFrame, labels: ApplicationLabels, options: CorpusOptions, funnel: Funnel
 ) -> pl.DataFrame:
     """The applications with a label."""
     labelled = np.zeros(applications.height, dtype=bool)
-    labelled[leaves.positions] = True
+    labelled[labels.positions] = True
     key = "label_tree" if options.ipc_values is None else "ipc_values"
     funnel.keep("IPC symbol in the label tree", int(labelled.sum()), f"corpus.{key}", getattr(options, key))
     return applications.filter(pl.Series(labelled))

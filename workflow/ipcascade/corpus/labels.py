@@ -2,6 +2,9 @@
 
 A symbol is given to the leaf of the tree that it leads to; all labels above the leaf follow from it. A symbol that
 leads to no leaf has an obsolete or unknown code; it is dropped, and the funnel counts and names its code.
+
+Beside the levels that are learned the corpus has the next one below (the *finer* level), from which training learns,
+too. It decides about nothing here: a symbol without a label of the finer level keeps its labels above.
 """
 
 from collections import Counter
@@ -21,22 +24,22 @@ NAMED_CODES = 10
 
 
 @dataclass(frozen=True)
-class ApplicationLeaves:
-    """Distinct pairs of an application and a leaf of the tree, sorted; int32 [pairs] each.
+class ApplicationLabels:
+    """Distinct pairs of an application and the lowest label that a symbol leads to, sorted; int32 [pairs] each.
 
-    positions: rows among the applications; leaves: columns of the tree.
+    positions: rows among the applications; labels: columns of the tree with the level below.
     """
 
     positions: np.ndarray
-    leaves: np.ndarray
+    labels: np.ndarray
 
 
 def read_labels(
-    delivery: Delivery, tree: LabelTree, options: CorpusOptions, applications: pl.DataFrame
-) -> tuple[ApplicationLeaves, dict[str, Any]]:
-    """The leaves that each application's symbols lead to, and what became of the symbols (for the funnel).
+    delivery: Delivery, tree: LabelTree, finer: LabelTree, options: CorpusOptions, applications: pl.DataFrame
+) -> tuple[ApplicationLabels, dict[str, Any]]:
+    """The labels that each application's symbols lead to, and what became of the symbols (for the funnel).
 
-    applications: sorted by appln_id.
+    finer: the tree with the level below; applications: sorted by appln_id.
     """
     ids = applications["appln_id"].to_numpy()
     columns = ["appln_id", "ipc_class_symbol"] + (["ipc_value"] if options.ipc_values is not None else [])
@@ -50,14 +53,15 @@ def read_labels(
         if options.ipc_values is not None:
             batch = batch.filter(pl.col("ipc_value").is_in(options.ipc_values))
         of_value += batch.height
-        codes = batch["ipc_class_symbol"].str.slice(0, tree.longest_code).fill_null("")
-        batch = batch.select("position", code=codes, leaf=_leaves_of(codes, tree))
-        dropped.update(dict(batch.filter(pl.col("leaf").is_null())["code"].value_counts().iter_rows()))
-        pair = pl.col("position") * len(tree.labels) + pl.col("leaf")
+        codes = batch["ipc_class_symbol"].str.slice(0, finer.longest_code).fill_null("")
+        labels = _labels_of(codes, tree, finer)
+        batch = batch.select("position", code=codes.str.slice(0, tree.longest_code), label=labels)
+        dropped.update(dict(batch.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
+        pair = pl.col("position") * len(finer.labels) + pl.col("label")
         pairs.append(batch.drop_nulls().select(pair).unique().to_numpy()[:, 0])
     outside = sum(dropped.values())
     most_frequent = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
-    return _distinct(pairs, len(tree.labels)), {
+    return _distinct(pairs, len(finer.labels)), {
         "read": read,
         "of_other_applications": read - of_kept,
         "dropped_by_ipc_value": of_kept - of_value,
@@ -68,29 +72,37 @@ def read_labels(
     }
 
 
-def _leaves_of(codes: pl.Series, tree: LabelTree) -> pl.Series:
-    """The column of the leaf that each code leads to, null where it leads to none; Int64. Few codes are distinct."""
-    distinct = codes.unique()
-    leaves = pl.Series([tree.leaf_of(code) for code in distinct], dtype=pl.Int64)
+def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series:
+    """The column of the lowest label that each code leads to, Int64; null where it leads to no leaf of the tree."""
+    distinct = codes.unique()  # which are few
+    labels = pl.Series([_label_of(code, tree, finer) for code in distinct], dtype=pl.Int64)
     # Where there are no codes at all, replace_strict returns text whatever its return_dtype.
-    return codes.replace_strict(distinct, leaves, return_dtype=pl.Int64).cast(pl.Int64)
+    return codes.replace_strict(distinct, labels, return_dtype=pl.Int64).cast(pl.Int64)
 
 
-def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLeaves:
-    """The distinct ones of pairs that are written as position * labels + leaf; empties the list, to save memory."""
+def _label_of(code: str, tree: LabelTree, finer: LabelTree) -> int | None:
+    leaf = tree.leaf_of(code)
+    if leaf is None:
+        return None
+    below = finer.leaf_of(code)
+    return leaf if below is None else below
+
+
+def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLabels:
+    """The distinct ones of pairs that are written as position * labels + label; empties the list, to save memory."""
     together = np.concatenate(pairs)
     pairs.clear()
     together.sort()
     together = together[np.diff(together, prepend=-1) > 0]
-    return ApplicationLeaves((together // labels).astype(np.int32), (together % labels).astype(np.int32))
+    return ApplicationLabels((together // labels).astype(np.int32), (together % labels).astype(np.int32))
 
 
 def label_lists(
-    sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLeaves, tree: LabelTree, family_labels: str
+    sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLabels, tree: LabelTree, family_labels: str
 ) -> pl.DataFrame:
     """appln_id of each document, and one list of codes per level (column: `column_of`), in tree order.
 
-    A list is empty where all leaves of the document are above that level.
+    tree: with the finer level. A list is empty where all labels of the document are above that level.
     family_labels: union, the labels of all applications of its family; representative, the document's own.
     """
     key = "family" if family_labels == "union" else "appln_id"
@@ -100,10 +112,10 @@ def label_lists(
     document[members["position"].to_numpy()] = members["document"].to_numpy()
     owner = document[found.positions]
     wanted = owner > 0
-    pairs = pl.DataFrame({"appln_id": owner[wanted], "leaf": found.leaves[wanted]}).unique()
+    pairs = pl.DataFrame({"appln_id": owner[wanted], "label": found.labels[wanted]}).unique()
     columns = [column_of(level) for level in tree.levels]
     labels = pairs.select(
-        "appln_id", *(_at_level(pairs["leaf"], level, tree).alias(column_of(level)) for level in tree.levels)
+        "appln_id", *(_at_level(pairs["label"], level, tree).alias(column_of(level)) for level in tree.levels)
     )
     lists = labels.group_by("appln_id").agg(pl.col(column).drop_nulls().unique().sort() for column in columns)
     return lists.with_columns(_codes(column, tree) for column in columns)
@@ -114,14 +126,14 @@ def column_of(level: str) -> str:
     return f"labels: {level}"
 
 
-def _at_level(leaves: pl.Series, level: str, tree: LabelTree) -> pl.Series:
-    """The column of the label of a level on the path to each leaf, null where the leaf is above the level."""
+def _at_level(labels: pl.Series, level: str, tree: LabelTree) -> pl.Series:
+    """The column of the label of a level on the path to each label, null where that is above the level."""
     first, stop = tree.columns[level].start, tree.columns[level].stop
     on_path = [
         next((above for above in (column, *tree.ancestors(column)) if first <= above < stop), None)
         for column in range(len(tree.labels))
     ]
-    return pl.Series(on_path, dtype=pl.Int32).gather(leaves)
+    return pl.Series(on_path, dtype=pl.Int32).gather(labels)
 
 
 def _codes(column: str, tree: LabelTree) -> pl.Expr:

@@ -27,7 +27,7 @@ def probabilities(
     static: bool = False,
     vectors: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Sigmoid of all heads' logits: float32 [documents, labels] in tree order, rows in the order of `documents`.
+    """Probabilities by `Classifier.log_odds`: float32 [documents, labels] in tree order, rows as in `documents`.
 
     documents: positions in the cache, int64 [documents]. max_tokens: per micro-batch. advance: called with the number
     of documents after each micro-batch. static: all micro-batches have one shape, as a compiled model needs. vectors:
@@ -45,7 +45,9 @@ def probabilities(
             in_flight: list[tuple[np.ndarray, torch.Tensor]] = []
             for rows, batch in scoring_batches(cache, documents, batching, max_tokens, static):
                 outputs = forward(**inputs_of(batch, device), with_vectors=vectors is not None)
-                in_flight.append((rows, torch.cat(outputs, dim=1)[: len(rows)].float()))
+                levels = len(model.heads)
+                found = torch.cat([model.log_odds(outputs[:levels]), *outputs[levels:]], dim=1)
+                in_flight.append((rows, found[: len(rows)].float()))
                 if device.type == "cpu" or len(in_flight) == BATCHES_IN_FLIGHT:
                     _collect(in_flight, result, vectors, advance)
             _collect(in_flight, result, vectors, advance)

@@ -94,13 +94,15 @@ def export_model(
     weights: dict[str, Tensor],
     encoder_folder: Path,
     tree: LabelTree,
+    finer_tree: LabelTree | None,
     text: dict[str, Any],
     card: str,
     target: Path,
 ) -> None:
     """Write the folder of a trained model whole: weights, encoder config, tokenizer, labels.json and a model card.
 
-    weights: those to export, named as in `model.state_dict()`. text: what a document's text is made of and how long it
+    weights: those to export, named as in `model.state_dict()`. finer_tree: the tree with the finer level, where the
+    model has one. text: what a document's text is made of and how long it
     may be (content, max_length), kept in labels.json so that new texts are treated the same way.
     """
     named = {_name_in_file(name, model): tensor for name, tensor in weights.items()}
@@ -111,8 +113,8 @@ def export_model(
                 shutil.copyfile(path, part / path.name)
         _name_no_labels(part / MODEL_CONFIG)
         write_json(part / LABELS, {
-            "label_tree": tree.to_json(), "text": text, "dropout": model.dropout.p,
-            "label_attention": model.label_attention is not None,
+            "label_tree": tree.to_json(), "finer_tree": finer_tree.to_json() if finer_tree else None, "text": text,
+            "dropout": model.dropout.p, "label_attention": model.label_attention is not None,
         })  # fmt: skip
         (part / MODEL_CARD).write_text(card, encoding="utf-8")
 
@@ -140,14 +142,15 @@ def load_model(folder: Path, batching: Batching) -> tuple[Classifier, LabelTree,
             raise UserError(f"{folder} is not an exported model: {name} is missing")
     labels = read_json(folder / LABELS, ModelLabels)
     tree = LabelTree.from_json(labels["label_tree"], f"{folder / LABELS}: the label tree")
+    finer_tree = _finer_tree(folder / LABELS, labels, tree)
     text, stored = labels["text"], load_tensors(folder / WEIGHTS, TRAIN_AGAIN)
     with torch.device("meta"):  # an outline without values, so that a wrong config takes no memory
-        outline = _classifier(folder, tree, labels)
+        outline = _classifier(folder, tree, finer_tree, labels)
     expected = {_name_in_file(name, outline): tensor for name, tensor in outline.state_dict().items()}
     remedy = f"it does not fit {MODEL_CONFIG} and {LABELS} beside it; {TRAIN_AGAIN}"
     check_tensors(folder / WEIGHTS, stored, expected, remedy)
     check_finite(folder / WEIGHTS, stored, f"training diverged or the file is damaged: {TRAIN_AGAIN}")
-    model = _classifier(folder, tree, labels)
+    model = _classifier(folder, tree, finer_tree, labels)
     model.load_state_dict({name: stored[_name_in_file(name, model)] for name in model.state_dict()})
     try:
         use_batching(model.eval(), batching, is_trained=True)
@@ -156,7 +159,24 @@ def load_model(folder: Path, batching: Batching) -> tuple[Classifier, LabelTree,
     return model, tree, text
 
 
-def _classifier(folder: Path, tree: LabelTree, labels: dict[str, Any]) -> Classifier:
+def _finer_tree(path: Path, labels: dict[str, Any], tree: LabelTree) -> LabelTree | None:
+    """The tree with the finer level in a labels.json, where the model has one."""
+    if labels["finer_tree"] is None:
+        return None
+    finer = LabelTree.from_json(labels["finer_tree"], f"{path}: the tree with the finer level")
+    if finer.levels[:-1] != tree.levels or finer.labels[: len(tree.labels)] != tree.labels:
+        raise UserError(
+            f"{path}: the tree with the finer level is not the label tree with one level more; {TRAIN_AGAIN}"
+        )
+    return finer
+
+
+def finer_parents_of(tree: LabelTree) -> tuple[int, ...]:
+    """The column of the label above each label of the last level."""
+    return tree.parents[tree.columns[tree.levels[-1]]]
+
+
+def _classifier(folder: Path, tree: LabelTree, finer_tree: LabelTree | None, labels: dict[str, Any]) -> Classifier:
     """The classifier of an exported folder, with weights that are still to be loaded."""
     from transformers import AutoConfig, AutoModel
 
@@ -165,8 +185,8 @@ def _classifier(folder: Path, tree: LabelTree, labels: dict[str, Any]) -> Classi
         _set_attention_dropout(config, 0.0)
         encoder = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=False)  # type: ignore[no-untyped-call]
         return Classifier(
-            _without_pooler(encoder), tree.sizes, labels["dropout"], labels["text"]["max_length"],
-            labels["label_attention"],
+            _without_pooler(encoder), (finer_tree or tree).sizes, labels["dropout"], labels["text"]["max_length"],
+            labels["label_attention"], finer_parents_of(finer_tree) if finer_tree else None,
         )  # fmt: skip
     except Exception as error:  # transformers raises many kinds for a wrong value
         raise UserError(

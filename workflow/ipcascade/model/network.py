@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ipcascade.encoder.positions import first_position
 from ipcascade.model.batching import MicroBatch
+from ipcascade.model.finer_level import FinerLevel
 from ipcascade.model.label_attention import LabelAttention, TokenStates, packed_membership
 from ipcascade.runtime.device import has_flash_attention, on_device
 
@@ -15,21 +16,34 @@ from ipcascade.runtime.device import has_flash_attention, on_device
 class Classifier(nn.Module):
     """An encoder with one linear head per level on the last hidden state of each document's first token.
 
-    With `label_attention` each label's logit gets what the label finds in the states of all tokens, too.
+    With `label_attention` each label's logit gets what the label finds in the states of all tokens, too. With a finer
+    level, which is the last one, `log_odds` are what the levels above it get from it.
     """
 
     encoder: Any  # a transformers model, of whichever class
+    labels: int  # of all levels but the finer one
 
     def __init__(
-        self, encoder: nn.Module, sizes: Sequence[int], dropout: float, max_length: int, label_attention: bool
+        self,
+        encoder: nn.Module,
+        sizes: Sequence[int],
+        dropout: float,
+        max_length: int,
+        label_attention: bool,
+        finer_parents: Sequence[int] | None = None,
     ) -> None:
-        """sizes: labels per level, from the top down; max_length: most tokens per document."""
+        """sizes: labels per level, from the top down; max_length: most tokens per document.
+
+        finer_parents: where the last level is a finer one, the column of the label above each of its labels.
+        """
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         hidden = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.heads = nn.ModuleList(nn.Linear(hidden, size) for size in sizes)
         self.label_attention = LabelAttention(hidden, sum(sizes)) if label_attention else None
+        self.labels = sum(sizes[:-1]) if finer_parents is not None else sum(sizes)
+        self.finer_level = FinerLevel(finer_parents, self.labels) if finer_parents is not None else None
         self.max_length = max_length
         self.first_position = first_position(encoder.config)
         self.has_flash = False
@@ -48,9 +62,9 @@ class Classifier(nn.Module):
         cls_positions: Tensor | None = None,
         with_vectors: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Logits per level, [documents, labels of the level], of a micro-batch (see `MicroBatch`).
+        """Logits per level, the finer one included, [documents, labels of the level], of a micro-batch.
 
-        Padded with `mask`, else packed; packed, there is a row for each of the micro-batch's `cls_positions`.
+        Padded with `mask`, else packed (see `MicroBatch`); packed, there is a row for each of its `cls_positions`.
         with_vectors: the [CLS] vectors, [documents, hidden size], come last.
         """
         states = self.token_states(ids, mask, position_ids, cu_seqlens, cls_positions)
@@ -60,6 +74,11 @@ class Classifier(nn.Module):
             found = self.label_attention(states, self.dropout).split([of_level.shape[1] for of_level in logits], dim=1)
             logits = [of_level + more for of_level, more in zip(logits, found, strict=True)]
         return (*logits, states.first) if with_vectors else tuple(logits)
+
+    def log_odds(self, logits: Sequence[Tensor]) -> Tensor:
+        """The log-odds of all labels but those of the finer level, [documents, labels], from logits per level."""
+        together = torch.cat(list(logits), dim=1)
+        return together if self.finer_level is None else self.finer_level(together)
 
     def token_states(
         self,
@@ -88,11 +107,6 @@ class Classifier(nn.Module):
     def hidden_size(self) -> int:
         """Numbers per [CLS] vector."""
         return self.heads[0].in_features  # type: ignore[return-value]
-
-    @property
-    def labels(self) -> int:
-        """Outputs of all heads together."""
-        return sum(head.out_features for head in self.heads)  # type: ignore[misc]
 
 
 def is_head(parameter: str) -> bool:

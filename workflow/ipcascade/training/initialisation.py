@@ -14,7 +14,7 @@ from ipcascade.encoder.tokenizer import load_tokenizer
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.model.batching import scoring_batches
 from ipcascade.model.compatibility import use_batching
-from ipcascade.model.export import load_encoder
+from ipcascade.model.export import finer_parents_of, load_encoder
 from ipcascade.model.network import Classifier, inputs_of
 from ipcascade.training.options import TrainingOptions
 
@@ -24,16 +24,24 @@ TITLE_TOKENS_AT_ONCE = 4096
 
 
 def new_classifier(
-    encoder_folder: Path, tree: LabelTree, truth: np.ndarray, options: TrainingOptions, seed: int, max_length: int
+    encoder_folder: Path,
+    tree: LabelTree,
+    truth: np.ndarray,
+    options: TrainingOptions,
+    seed: int,
+    max_length: int,
+    has_finer_level: bool = False,
 ) -> Classifier:
     """A classifier with pre-trained encoder and new heads: Xavier-uniform weights, biases as the options say.
 
     Label-wise attention, where it is asked for, has the labels' titles as queries and adds nothing to the logits yet.
-    truth: bool [training documents, labels]; max_length: most tokens per document.
+    tree: of all levels that are trained; truth: bool [training documents, labels]; max_length: most tokens per
+    document; has_finer_level: whether the tree's last level is one.
     Raises UserError as `load_encoder` and `use_batching` do.
     """
     encoder = load_encoder(encoder_folder, options.attention_dropout)
-    model = Classifier(encoder, tree.sizes, options.dropout, max_length, options.label_attention)
+    finer_parents = finer_parents_of(tree) if has_finer_level else None
+    model = Classifier(encoder, tree.sizes, options.dropout, max_length, options.label_attention, finer_parents)
     use_batching(model, options.batching)
     bias = prior_bias(truth) if options.head_bias == "prior" else np.full(len(tree.labels), options.head_bias)
     generator = torch.Generator().manual_seed(stream_seed(seed, "heads"))

@@ -55,13 +55,28 @@ SMALLEST_GRADIENT_SCALE = 1e-4
 
 @dataclass(frozen=True)
 class TrainingData:
-    """tree; cache and truth (bool [documents, labels]) of the corpus; train and val: positions in both."""
+    """What to learn.
+
+    tree: of the levels that are reported; trained_tree: of all levels that are trained, the same or one level more;
+    cache and truth (bool [documents, labels of trained_tree]) of the corpus; train and val: positions in both.
+    """
 
     tree: LabelTree
+    trained_tree: LabelTree
     cache: TokenCache
     truth: np.ndarray
     train: np.ndarray
     val: np.ndarray
+
+    @property
+    def has_finer_level(self) -> bool:
+        """Whether a level is trained that is not reported."""
+        return self.trained_tree.levels != self.tree.levels
+
+    @property
+    def val_truth(self) -> np.ndarray:
+        """bool [validation documents, labels of tree]."""
+        return self.truth[self.val, : len(self.tree.labels)]
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,7 @@ class Training:
         self.device = ranks.device
         if self.device.type == "cpu":
             use_cpu_dropout(model)
-        self.loss = Loss(options, data.tree, data.truth[data.train], self.device)
+        self.loss = Loss(options, data.trained_tree, data.truth[data.train], self.device, data.has_finer_level)
         groups = parameter_groups(
             model, options.encoder_learning_rate, options.head_learning_rate, options.weight_decay
         )
@@ -205,7 +220,8 @@ class Training:
         first = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch=0)[0]
         try:
             with self.ranks.gradients_averaged(self.parallel_model, last=False):
-                self._loss_of(self._micro_batches(self.ranks.share(first))[0]).backward()  # type: ignore[no-untyped-call]
+                losses = self._losses_of(self._micro_batches(self.ranks.share(first))[0])
+                losses.sum().backward()  # type: ignore[no-untyped-call]
         finally:
             self.optimizer.zero_grad(set_to_none=True)
 
@@ -282,7 +298,10 @@ class Training:
     # ---- One step ----
 
     def _step(self, batch: np.ndarray) -> Tensor:
-        """Update the weights by one batch (positions among the training documents); the loss of this rank's share."""
+        """Update the weights by one batch, given as positions among the training documents.
+
+        Returns the loss of this rank's share at the levels that are reported, as that of validation is.
+        """
         # The first rank's numbers are those of a single process.
         rank = (self.ranks.rank,) if self.ranks.rank else ()
         torch.manual_seed(stream_seed(self.seed, "dropout", self.state.step, *rank))
@@ -293,9 +312,9 @@ class Training:
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, micro_batch in enumerate(micro_batches, start=1):
             with self.ranks.gradients_averaged(self.parallel_model, last=number == len(micro_batches)):
-                loss = self._loss_of(micro_batch)
-                self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+                losses = self._losses_of(micro_batch)
+                self.scaler.scale(losses.sum()).backward()  # type: ignore[no-untyped-call]
+            total += losses.detach()[: len(self.data.tree.levels)].sum()
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_clip)
         self.scaler.step(self.optimizer)
@@ -307,7 +326,7 @@ class Training:
     def _learning_rate_factor(self, step: int) -> float:
         return learning_rate_factor(step, self.steps, self.options.warmup)
 
-    def _loss_of(self, batch: MicroBatch) -> Tensor:
+    def _losses_of(self, batch: MicroBatch) -> Tensor:
         with autocast(self.precision, self.device):
             logits = self.parallel_model(**inputs_of(batch, self.device))
         truth = on_device(self.data.truth[batch.documents].astype(np.float32), self.device)
@@ -375,11 +394,10 @@ class Training:
         """The row of epochs.parquet, but for `selected`."""
         tree, options = self.data.tree, self.options
         weights = by_level(options.loss_weights, tree.levels)
-        truth = self.data.truth[self.data.val]
         return {
             "epoch": epoch,
             "train_loss": self.state.epoch_loss / self.steps_per_epoch,
-            "val_loss": validation_loss(truth, scores, tree, weights, options.loss_reduction),
+            "val_loss": validation_loss(self.data.val_truth, scores, tree, weights, options.loss_reduction),
             # Of the encoder, at the epoch's last step.
             "learning_rate": options.encoder_learning_rate * self._learning_rate_factor(self.state.step - 1),
             "skipped_steps": self._skipped_steps() - sum(before["skipped_steps"] for before in self.state.epochs),
@@ -388,8 +406,8 @@ class Training:
         }
 
     def _selection_value(self, scores: np.ndarray) -> float | None:
-        truth = self.data.truth[self.data.val]
-        return selection_value(self.selection, truth, scores, self.data.tree, self.options.mask_confidence)
+        data = self.data
+        return selection_value(self.selection, data.val_truth, scores, data.tree, self.options.mask_confidence)
 
     def _skipped_steps(self) -> int:
         """Steps so far that the scaler left out, since their gradients overflowed: AdamW counts those that it did."""

@@ -13,13 +13,23 @@ from ipcascade.training.options import TrainingOptions
 
 
 class Loss:
-    """The weighted sum of the levels' binary cross-entropies, averaged over documents."""
+    """The weighted binary cross-entropies of the levels, averaged over documents; training minimises their sum."""
 
-    def __init__(self, options: TrainingOptions, tree: LabelTree, truth: np.ndarray, device: torch.device) -> None:
-        """truth: bool [training documents, labels], for label weights."""
+    def __init__(
+        self,
+        options: TrainingOptions,
+        tree: LabelTree,
+        truth: np.ndarray,
+        device: torch.device,
+        has_finer_level: bool = False,
+    ) -> None:
+        """truth: bool [training documents, labels], for label weights; has_finer_level: the last of tree is one."""
         self.reduction, self.soft_mask = options.loss_reduction, options.soft_mask
         self.columns = list(tree.columns.values())
-        self.weights = list(by_level(options.loss_weights, tree.levels).values())
+        reported = tree.levels[:-1] if has_finer_level else tree.levels
+        self.weights = list(by_level(options.loss_weights, reported).values())
+        if has_finer_level:
+            self.weights.append(options.finer_level_weight)
         # Of each level below the first: the position of each label's parent within the level above.
         self.parents = [
             torch.from_numpy(tree.parent[columns] - above.start).to(device)
@@ -32,16 +42,16 @@ class Loss:
             ]
 
     def __call__(self, logits: Sequence[Tensor], truth: Tensor, of: int) -> Tensor:
-        """The loss of one micro-batch in a step `of` so many documents: over all micro-batches it adds up to the mean.
+        """The losses of one micro-batch in a step `of` so many documents: over all of these they add up to the means.
 
-        logits: per level [documents, labels of the level]; truth: float [documents, labels]. Returns a scalar.
+        logits: per level [documents, labels of the level]; truth: float [documents, labels]. Returns [levels].
         """
-        total: Tensor | None = None
-        for level, of_level in enumerate(self._masked([part.float() for part in logits])):
-            loss = self.weights[level] * self._level(level, of_level, truth)
-            total = loss if total is None else total + loss
-        assert total is not None
-        return total / of
+        masked = self._masked([part.float() for part in logits])
+        of_levels = [
+            weight * self._level(level, of_level, truth)
+            for level, (weight, of_level) in enumerate(zip(self.weights, masked, strict=True))
+        ]
+        return torch.stack(of_levels) / of
 
     def _masked(self, logits: list[Tensor]) -> list[Tensor]:
         """The published soft mask: logits below implausible parents are scaled, level by level."""

@@ -70,6 +70,10 @@ class TrainingOptions(Section):
     have few others."""
     loss_weights: dict[str, NotNegative] = Field({"section": 0.3, "class": 0.7, "default": 1.0})
     """Weight of each level's loss; `default` holds for levels that are not named."""
+    finer_level_weight: NotNegative = 1.0
+    """Weight of the loss of the finer level, the one that the label tree has below the lowest of corpus.levels: it is
+    learned, too, teaches the encoder more of each document, and labels get what those below them say. It is not
+    reported. 0: it is not learned."""
     loss_reduction: Literal["sum", "mean"] = "sum"
     """Binary cross-entropy summed or averaged (mean) over the labels of a level; always averaged over documents."""
     label_weights: Literal["none", "inverse_frequency"] = "none"

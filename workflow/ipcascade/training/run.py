@@ -30,13 +30,15 @@ def fine_tune(
 ) -> tuple[Training, Trained]:
     """Fine-tune the encoder in a folder, or go on from a checkpoint.
 
-    label_tree: the whole one, of which data.tree has the levels that are learned; for the titles.
+    label_tree: the whole one, of which data.trained_tree has some levels; for the titles.
     Returns the training, whose `model` has the layout of the weights, and its result. Raises as `Training.run` does.
     """
     if options.title_examples:
         data = with_titles(data, label_tree, encoder)
     max_length = data.cache.facts["max_length"]
-    model = new_classifier(encoder, data.tree, data.truth[data.train], options, seed, max_length)
+    model = new_classifier(
+        encoder, data.trained_tree, data.truth[data.train], options, seed, max_length, data.has_finer_level
+    )
     set_up(ranks.device, options.deterministic)
     training = Training(model.place(ranks.device), data, options, seed, precision, ranks, checkpoints, stop_at)
     return training, training.run()

@@ -18,7 +18,7 @@ def with_titles(data: TrainingData, table: LabelTree, encoder: Path) -> Training
     encoder: its folder, for the tokenizer. Token ids are copied into memory, 2 or 4 bytes each.
     Raises UserError as `title_examples` does.
     """
-    texts, truth = title_examples(table, data.tree)
+    texts, truth = title_examples(table, data.trained_tree)
     titles = TokenCache.of_texts(load_tokenizer(encoder, data.cache.facts["max_length"]), texts)
     documents = len(data.truth)
     return replace(
