@@ -67,6 +67,7 @@ def corpus_frame(documents: int) -> pl.DataFrame:
                 "text": " ".join(words),
                 "section": sorted({code[0] for code in classes}),
                 "class": [str(code) for code in classes],
+                "subclass": [f"{code}B" for code in classes],
             }
         )
     return pl.DataFrame(rows)

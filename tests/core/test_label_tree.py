@@ -255,6 +255,20 @@ class TestEncoding:
         with pytest.raises(UserError, match=rf"corpus\.levels: .*{sentence}"):
             uneven.select(levels)
 
+    @given(trees(), st.data())
+    def test_with_the_level_below_labels_keep_their_columns(self, tree, data):
+        chosen = data.draw(st.sets(st.sampled_from(tree.levels), min_size=1))
+        cut = tree.select([level for level in tree.levels if level in chosen])
+        finer = cut.with_level_below(tree)
+        place = tree.levels.index(cut.levels[-1]) + 1
+        assert finer.levels == (*cut.levels, *tree.levels[place : place + 1])
+        assert finer.labels[: len(cut.labels)] == cut.labels and finer.parents[: len(cut.labels)] == cut.parents
+        assert finer == tree.select(finer.levels)
+
+    def test_the_level_below_in_another_tree_is_refused(self, uneven):
+        with pytest.raises(UserError, match="has no label 'A', which the corpus has: it was made with another one"):
+            LabelTree.read(IPC).select(["section"]).with_level_below(uneven)
+
     @given(trees())
     def test_json_gives_the_same_tree_back(self, tree):
         assert LabelTree.from_json(tree.to_json()) == tree

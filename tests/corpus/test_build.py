@@ -58,6 +58,35 @@ def small(**changes):
     return tables | changes
 
 
+def test_the_finer_level_is_a_column_more_and_changes_nothing_else(tmp_path):
+    """A01B and C07D are there; F24J was taken out, so F24 is without subclass; H04 alone names none; X99 is unknown."""
+    codes = {
+        1: ["A01B  33/00", "A01B   1/00", "C07D   1/00"], 2: ["F24J   2/00"], 3: ["H04"],
+        4: ["H04L   9/00", "F24J   1/00"], 5: ["X99Z   1/00"],
+    }  # fmt: skip
+    tables = {
+        "tls201": [application(i) for i in codes],
+        "tls203": [abstract(i, f"{LONG} {i}") for i in codes],
+        "tls209": [symbol(i, code) for i, given in codes.items() for code in given],
+    }
+    alone, funnel = make(tmp_path / "alone", tables)
+    delivery = Delivery.open(write_delivery(tmp_path / "finer", {"tls202": [], **tables}))
+    corpus, same_funnel = build(delivery, TREE, EVERYTHING, 1, TREE.with_level_below(WHOLE_TREE))
+    assert_frame_equal(corpus.drop("subclass"), alone)
+    assert funnel == same_funnel
+    assert funnel["symbols"]["most_frequent_dropped_codes"] == [{"code": "X99", "symbols": 1}]
+    assert corpus["subclass"].to_list() == [["A01B", "C07D"], [], [], ["H04L"]]
+
+
+def test_the_finer_level_of_a_family_is_that_of_all_its_applications(tmp_path):
+    tables = small(
+        tls201=[application(i, docdb_family_id=family) for i, family in ((1, 7), (2, 7), (3, 8))],
+    )
+    delivery = Delivery.open(write_delivery(tmp_path, {"tls202": [], **tables}))
+    corpus, _ = build(delivery, TREE, EVERYTHING, 1, TREE.with_level_below(WHOLE_TREE))
+    assert corpus["subclass"].to_list() == [["A01B", "C07D"], ["H04L"]]
+
+
 def random_tables(seed, applications=400):
     """A delivery in which every filter, family rule and duplicate rule has something to do."""
     rng = np.random.default_rng(seed)

@@ -497,10 +497,8 @@ def test_no_command_but_encoder_opens_a_connection(files, tmp_path, monkeypatch)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     encoder, model = ["--encoder", str(files.encoder)], ["--model", str(tmp_path / "model")]
-    options = [
-        "--config",
-        str(config_file(tmp_path, tokens={"max_length": 32}, training={"epochs": 1, "title_examples": False})),
-    ]
+    training = {"epochs": 1, "title_examples": False, "finer_level_weight": 0}
+    options = ["--config", str(config_file(tmp_path, tokens={"max_length": 32}, training=training))]
     assert main(["tokens", *options, *encoder, "--corpus", str(files.corpus), "--tokens", str(tmp_path / "t")]) == 0
     assert main(["train", *options, *encoder, *files.arguments(), *model, "--checkpoints", str(tmp_path / "c"),
                  "--epochs", str(tmp_path / "epochs.parquet"),

@@ -27,7 +27,10 @@ GROUPED = {
     "figure1", "figure2", "figure3", "figure4", "figure5",
 }  # fmt: skip
 MODEL = "results/model/model.safetensors"
-ON_CPU = {"training": {"accelerator": "cpu", "title_examples": False}, "scoring": {"accelerator": "cpu"}}
+ON_CPU = {
+    "training": {"accelerator": "cpu", "title_examples": False, "finer_level_weight": 0},
+    "scoring": {"accelerator": "cpu"},
+}
 # About 20 s of training, long enough to be met in its middle.
 EPOCHS = 100
 
@@ -155,7 +158,7 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
 
 
 def test_a_gpu_that_torch_does_not_see_ends_the_job_at_once(cluster, prepared):
-    prepared.configure(training={"epochs": EPOCHS, "title_examples": False})
+    prepared.configure(training={"epochs": EPOCHS, "title_examples": False, "finer_level_weight": 0})
     driver = started(cluster, prepared, "--retries", "0", "--", MODEL)
     assert driver.wait(timeout=PATIENCE) == 1
     assert "ipcascade train: this job was given a GPU (CUDA_VISIBLE_DEVICES=0), but torch" in log_of(prepared)

@@ -55,9 +55,9 @@ def test_loss_against_a_literal_one(levels, reduction, weighted, soft):
     )
     loss = Loss(options, tree, truth, torch.device("cpu"))
     by_level = [torch.tensor(logits[:, columns]) for columns in tree.columns.values()]
-    found = loss(by_level, torch.tensor(truth, dtype=torch.float32), of=4)
+    found = loss(by_level, torch.tensor(truth, dtype=torch.float32), of=4).sum()
     assert float(found) == pytest.approx(literal_loss(logits, truth, tree, reduction, weights, soft), rel=1e-5)
     # In micro-batches it adds up to the same.
-    parts = [loss([part[rows] for part in by_level], torch.tensor(truth[rows], dtype=torch.float32), of=4)
+    parts = [loss([part[rows] for part in by_level], torch.tensor(truth[rows], dtype=torch.float32), of=4).sum()
              for rows in (slice(0, 1), slice(1, 4))]  # fmt: skip
     assert float(sum(parts)) == pytest.approx(float(found), rel=1e-5)

@@ -25,9 +25,8 @@ SHORT = {"epochs": 1, "batch_size": 100, "title_examples": True}
 def data(files):
     documents = Documents.read(files.corpus, files.splits)
     cache = TokenCache.open(files.tokens, documents.ids)
-    return TrainingData(
-        documents.tree, cache, documents.truth, documents.positions("train"), documents.positions("val")
-    )
+    tree = documents.tree
+    return TrainingData(tree, tree, cache, documents.truth, documents.positions("train"), documents.positions("val"))
 
 
 def test_titles_come_after_all_documents_and_are_trained_on(files, data):

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.workflow
 COVERED = ("evidence", "thresholds", "decoding", "history", "evaluation")
 COVERED_OF_TRAINING = (
     "loss_weights", "loss_reduction", "label_weights", "head_bias", "soft_mask", "early_stopping", "select_by",
-    "mask_confidence", "label_attention", "title_examples",
+    "mask_confidence", "label_attention", "title_examples", "finer_level_weight",
 )  # fmt: skip
 AFTER_TOKENS = {
     "train", "score", "fit_linear", "index_neighbours", "combine", "thresholds", "metrics", "history"
@@ -58,6 +58,7 @@ OTHER: dict[str, Any] = {
         "early_stopping": 1,
         "label_attention": False,
         "title_examples": False,
+        "finer_level_weight": 0.5,
         "select_by": "global.hierarchical.f1_micro",
         "mask_confidence": 0.15,
     },

@@ -183,7 +183,7 @@ def _write(
         documents.tree.levels, epochs, selection, documents.positions("train").size, training.precision, text,
     )  # fmt: skip
     finer_tree = training.data.trained_tree if training.data.has_finer_level else None
-    export_model(training.model, trained.weights, args.encoder, documents.tree, finer_tree, text, card, args.model)
+    export_model(training.model, trained.weights, args.encoder, documents.tree, text, card, args.model, finer_tree)
     inputs = {
         "corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
         "label_tree": label_tree_file(args, config),

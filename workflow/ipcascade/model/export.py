@@ -94,16 +94,16 @@ def export_model(
     weights: dict[str, Tensor],
     encoder_folder: Path,
     tree: LabelTree,
-    finer_tree: LabelTree | None,
     text: dict[str, Any],
     card: str,
     target: Path,
+    finer_tree: LabelTree | None = None,
 ) -> None:
     """Write the folder of a trained model whole: weights, encoder config, tokenizer, labels.json and a model card.
 
-    weights: those to export, named as in `model.state_dict()`. finer_tree: the tree with the finer level, where the
-    model has one. text: what a document's text is made of and how long it
-    may be (content, max_length), kept in labels.json so that new texts are treated the same way.
+    weights: those to export, named as in `model.state_dict()`. text: what a document's text is made of and how long it
+    may be (content, max_length), kept in labels.json so that new texts are treated the same way. finer_tree: the
+    tree with the finer level, where the model has one.
     """
     named = {_name_in_file(name, model): tensor for name, tensor in weights.items()}
     with folder_written_whole(target) as part:
