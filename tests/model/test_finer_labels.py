@@ -89,16 +89,26 @@ def test_without_a_finer_level_the_folder_says_so(encoder_folder, tree, tmp_path
     truth = np.zeros((1, len(tree.labels)), dtype=bool)
     plain = new_classifier(encoder_folder, tree, truth, TrainingOptions(), 1, 32)
     export_model(plain, plain.state_dict(), encoder_folder, tree, TEXT, "", tmp_path / "model")
-    assert json.loads((tmp_path / "model/labels.json").read_text())["finer_tree"] is None
+    assert json.loads((tmp_path / "model/labels.json").read_text())["finer_labels"] is None
     assert load_model(tmp_path / "model", "packed")[0].finer_level is None
 
 
-@pytest.mark.parametrize("levels", [["section", "class"], ["section", "subclass"], ["class", "subclass"]])
-def test_another_tree_of_the_finer_level_is_refused(model, encoder_folder, tree, tmp_path, levels):
-    export_model(
-        model, model.state_dict(), encoder_folder, tree, TEXT, "", tmp_path / "model", tree.with_level_below(WHOLE)
-    )
-    path = tmp_path / "model/labels.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"finer_tree": WHOLE.select(levels).to_json()}))
-    with pytest.raises(UserError, match=r"labels\.json: the tree with the finer level is not the label tree with one"):
-        load_model(tmp_path / "model", "packed")
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda labels: labels[0].update(parent="X99"), "X99"),
+        (lambda labels: labels[0].update(level="class"), "class"),
+        (lambda labels: labels[-1].update(level="group"), "group"),
+        (lambda labels: labels[0].update(code="A01"), "A01"),
+        (lambda labels: labels.pop(), "654|653"),
+    ],
+)
+def test_changed_labels_of_the_finer_level_are_one_sentence(model, encoder_folder, tree, tmp_path, change, sentence):
+    folder = tmp_path / "model"
+    export_model(model, model.state_dict(), encoder_folder, tree, TEXT, "", folder, tree.with_level_below(WHOLE))
+    content = json.loads((folder / "labels.json").read_text())
+    change(content["finer_labels"])
+    (folder / "labels.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=sentence) as error:
+        load_model(folder, "packed")
+    assert str(folder) in str(error.value)

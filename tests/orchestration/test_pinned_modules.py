@@ -23,7 +23,8 @@ MODULES = {
         encoder.positions encoder.tokenizer encoder.tokens
         evaluation.counts evaluation.epoch_selection evaluation.mask evaluation.options evaluation.reference_h_f1
         inference.forward
-        model.attention model.batching model.compatibility model.export model.label_attention model.network
+        model.attention model.batching model.compatibility model.export model.finer_level model.label_attention
+        model.network
         runtime.compilation runtime.dropout runtime.kernels runtime.launch runtime.memory runtime.precision
         runtime.torch_private
         training.batches training.checkpoint training.distributed training.initialisation training.loop
@@ -35,8 +36,8 @@ MODULES = {
         encoder.positions encoder.tokenizer encoder.tokens
         evidence.vectors
         inference.forward inference.scoring
-        model.attention model.batching model.compatibility model.export model.label_attention model.network
-        model.quantisation
+        model.attention model.batching model.compatibility model.export model.finer_level model.label_attention
+        model.network model.quantisation
         runtime.compilation runtime.kernels runtime.memory runtime.precision runtime.torch_private
     """,
 }

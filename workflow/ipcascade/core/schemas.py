@@ -83,8 +83,8 @@ class ModelLabels(Content):
     """labels.json."""
 
     label_tree: Tree
-    finer_tree: Tree | None
-    """The label tree with the finer level, where the model has one."""
+    finer_labels: Annotated[list[Label], Field(min_length=1)] | None
+    """The labels of the finer level, where the model has one."""
     text: ModelText
     dropout: Annotated[float, Field(ge=0, lt=1)]
     label_attention: bool

@@ -113,8 +113,9 @@ def export_model(
                 shutil.copyfile(path, part / path.name)
         _name_no_labels(part / MODEL_CONFIG)
         write_json(part / LABELS, {
-            "label_tree": tree.to_json(), "finer_tree": finer_tree.to_json() if finer_tree else None, "text": text,
-            "dropout": model.dropout.p, "label_attention": model.label_attention is not None,
+            "label_tree": tree.to_json(), "text": text, "dropout": model.dropout.p,
+            "finer_labels": finer_tree.to_json()["labels"][len(tree.labels) :] if finer_tree else None,
+            "label_attention": model.label_attention is not None,
         })  # fmt: skip
         (part / MODEL_CARD).write_text(card, encoding="utf-8")
 
@@ -160,15 +161,15 @@ def load_model(folder: Path, batching: Batching) -> tuple[Classifier, LabelTree,
 
 
 def _finer_tree(path: Path, labels: dict[str, Any], tree: LabelTree) -> LabelTree | None:
-    """The tree with the finer level in a labels.json, where the model has one."""
-    if labels["finer_tree"] is None:
+    """The tree with the finer level of a labels.json, where the model has one."""
+    labels_below = labels["finer_labels"]
+    if labels_below is None:
         return None
-    finer = LabelTree.from_json(labels["finer_tree"], f"{path}: the tree with the finer level")
-    if finer.levels[:-1] != tree.levels or finer.labels[: len(tree.labels)] != tree.labels:
-        raise UserError(
-            f"{path}: the tree with the finer level is not the label tree with one level more; {TRAIN_AGAIN}"
-        )
-    return finer
+    content = {
+        "levels": [*tree.levels, labels_below[0]["level"]],
+        "labels": [*labels["label_tree"]["labels"], *labels_below],
+    }
+    return LabelTree.from_json(content, f"{path}: the label tree with the finer level")
 
 
 def finer_parents_of(tree: LabelTree) -> tuple[int, ...]:
