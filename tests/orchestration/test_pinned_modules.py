@@ -29,6 +29,7 @@ MODULES = {
         runtime.torch_private
         training.batches training.checkpoint training.distributed training.initialisation training.loop
         training.loss training.optimizer training.options training.run training.throughput training.titles
+        training.token_dropout
     """,
     "score": """
         commands._documents commands.score

@@ -41,6 +41,7 @@ COVERED = ("evidence", "thresholds", "decoding", "history", "evaluation")
 COVERED_OF_TRAINING = (
     "loss_weights", "loss_reduction", "label_weights", "head_bias", "soft_mask", "early_stopping", "select_by",
     "mask_confidence", "label_attention", "title_examples", "finer_level_weight",
+    "token_dropout",
 )  # fmt: skip
 AFTER_TOKENS = {
     "train", "score", "fit_linear", "index_neighbours", "combine", "thresholds", "metrics", "history"
@@ -59,6 +60,7 @@ OTHER: dict[str, Any] = {
         "label_attention": False,
         "title_examples": False,
         "finer_level_weight": 0.5,
+        "token_dropout": 0.3,
         "select_by": "global.hierarchical.f1_micro",
         "mask_confidence": 0.15,
     },

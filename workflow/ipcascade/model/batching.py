@@ -65,13 +65,15 @@ class Packing:
     static: bool
 
     @classmethod
-    def for_steps(cls, lengths: np.ndarray, batch_size: int, max_tokens: int, static: bool) -> "Packing":
+    def for_steps(
+        cls, lengths: np.ndarray, batch_size: int, max_tokens: int, static: bool, kept: float = 1.0
+    ) -> "Packing":
         """For steps of `batch_size` documents: a step's tokens, with some room, over as few micro-batches as needed.
 
         lengths: of all documents, int [documents]; max_tokens: per micro-batch, rounded up (but it holds the longest
-        document).
+        document); kept: share of the documents' tokens that are in a step.
         """
-        tokens = float(lengths.mean()) * batch_size * SLACK
+        tokens = float(lengths.mean()) * kept * batch_size * SLACK
         return cls._of(lengths, tokens / math.ceil(tokens / max_tokens), batch_size, static)
 
     @classmethod

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.options import by_level
 from ipcascade.core.progress import Progress
-from ipcascade.core.random_streams import stream_seed
+from ipcascade.core.random_streams import stream, stream_seed
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.epoch_selection import is_better, selection_value, validation_loss
 from ipcascade.evaluation.options import VALIDATION_LOSS
@@ -45,6 +45,7 @@ from ipcascade.training.loss import Loss
 from ipcascade.training.optimizer import learning_rate_factor, parameter_groups
 from ipcascade.training.options import TrainingOptions, selected_by
 from ipcascade.training.throughput import EpochCounts
+from ipcascade.training.token_dropout import without_some_tokens
 
 log = logging.getLogger(__name__)
 # Steps after which the loss is read back (which on a GPU waits for them) to show it and to check that it is finite.
@@ -163,7 +164,9 @@ class Training:
         self.steps = self.steps_per_epoch * options.epochs
         self.is_static = options.compile and can_compile(model, options.batching)
         self.layout: Packing | Padding = (
-            Packing.for_steps(self.lengths, self.own_batch_size, options.max_tokens, self.is_static)
+            Packing.for_steps(
+                self.lengths, self.own_batch_size, options.max_tokens, self.is_static, 1 - options.token_dropout
+            )
             if options.batching == "packed"
             else Padding(options.max_tokens)
         )
@@ -220,7 +223,7 @@ class Training:
         first = epoch_batches(self.lengths, self.options.batch_size, self.seed, epoch=0)[0]
         try:
             with self.ranks.gradients_averaged(self.parallel_model, last=False):
-                losses = self._losses_of(self._micro_batches(self.ranks.share(first))[0])
+                losses = self._losses_of(self._micro_batches(first)[0])
                 losses.sum().backward()  # type: ignore[no-untyped-call]
         finally:
             self.optimizer.zero_grad(set_to_none=True)
@@ -308,7 +311,7 @@ class Training:
         factor = self._learning_rate_factor(self.state.step)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor
-        micro_batches = self._counted_micro_batches(batch)
+        micro_batches = self._micro_batches(batch, self.state.counts)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, micro_batch in enumerate(micro_batches, start=1):
             with self.ranks.gradients_averaged(self.parallel_model, last=number == len(micro_batches)):
@@ -333,18 +336,22 @@ class Training:
         documents = len(batch.documents)
         return self.loss([of_level[:documents] for of_level in logits], truth, of=self.own_batch_size)
 
-    def _micro_batches(self, own: np.ndarray) -> list[MicroBatch]:
-        """The micro-batches of this rank's share of a step, given as positions among the training documents."""
-        documents, cache = self.data.train[own], self.data.cache
-        return [
-            self.layout.collate(cache, documents[chosen]) for chosen in self.layout.split(cache.lengths_of(documents))
-        ]
-
-    def _counted_micro_batches(self, batch: np.ndarray) -> list[MicroBatch]:
-        own = self.ranks.share(batch)
+    def _micro_batches(self, batch: np.ndarray, counts: EpochCounts | None = None) -> list[MicroBatch]:
+        """The micro-batches of this rank's share of a batch (positions among the training documents), counted."""
         started = time.monotonic()
-        micro_batches = self._micro_batches(own)
-        self.state.counts.add_step(self.lengths[batch], self.lengths[own], micro_batches, time.monotonic() - started)
+        documents, cache = self.data.train[batch], self.data.cache
+        places = documents
+        if self.options.token_dropout:
+            random = stream(self.seed, "token dropout", self.state.step)  # of the whole batch: the same in all ranks
+            cache = without_some_tokens(cache, documents, self.options.token_dropout, random)
+            places = np.arange(len(documents))
+        lengths, own = cache.lengths_of(places), self.ranks.share(np.arange(len(documents)))
+        micro_batches = [
+            replace(self.layout.collate(cache, places[own[chosen]]), documents=documents[own[chosen]])
+            for chosen in self.layout.split(lengths[own])
+        ]
+        if counts is not None:
+            counts.add_step(lengths, lengths[own], micro_batches, time.monotonic() - started)
         return micro_batches
 
     def _finite(self, loss: Tensor) -> float:

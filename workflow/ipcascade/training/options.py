@@ -60,6 +60,9 @@ class TrainingOptions(Section):
     """Largest L2 norm of the gradient of all weights."""
     dropout: Share = 0.1
     """Dropout on the [CLS] vector before the heads."""
+    token_dropout: Share = 0.15
+    """Share of a text's tokens that are left out in a step of training, each time others: less is learned by heart, and
+    a step takes less time by as much."""
     attention_dropout: Share = 0.0
     """Dropout on attention probabilities inside the encoder; packed batches need 0."""
     label_attention: Truth = True
