@@ -8,7 +8,7 @@ from support import Files, config_file
 
 OPTIONS = {
     "epochs": 6, "batch_size": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0.1,
-    "precision": "fp32", "title_examples": False, "finer_level_weight": 0,
+    "precision": "fp32", "title_examples": False, "finer_level_weight": 0, "token_dropout": 0,
 }  # fmt: skip
 
 

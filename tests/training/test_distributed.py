@@ -22,7 +22,7 @@ from support import OF_THE_MACHINE, PATIENCE, Files, config_file, step_of
 GPU_VARIABLES = ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "LOCAL_WORLD_SIZE", "LOCAL_RANK")
 OPTIONS = {
     "epochs": 3, "batch_size": 4, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2, "dropout": 0,
-    "precision": "fp32", "title_examples": False, "finer_level_weight": 0,
+    "precision": "fp32", "title_examples": False, "finer_level_weight": 0, "token_dropout": 0,
 }  # fmt: skip
 
 
