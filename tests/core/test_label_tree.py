@@ -265,6 +265,18 @@ class TestEncoding:
         assert finer.labels[: len(cut.labels)] == cut.labels and finer.parents[: len(cut.labels)] == cut.parents
         assert finer == tree.select(finer.levels)
 
+    def test_what_is_below_labels_that_a_tree_does_not_have_is_not_added(self, uneven):
+        part = LabelTree.from_json(
+            {
+                "levels": ["top"],
+                "labels": [{"code": code, "parent": None, "level": "top", "title": code} for code in "zx"],
+            }
+        )
+        assert part.with_level_below(uneven).labels == ("z", "x", "z1")
+        assert part.with_level_below(uneven).parents == (-1, -1, 0)
+        alone = LabelTree.from_json({"levels": ["top"], "labels": part.to_json()["labels"][1:]})
+        assert alone.with_level_below(uneven) == alone
+
     def test_the_level_below_in_another_tree_is_refused(self, uneven):
         with pytest.raises(UserError, match="has no label 'A', which the corpus has: it was made with another one"):
             LabelTree.read(IPC).select(["section"]).with_level_below(uneven)

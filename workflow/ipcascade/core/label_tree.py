@@ -162,11 +162,26 @@ class LabelTree:
     def with_level_below(self, table: "LabelTree") -> "LabelTree":
         """This tree with the level that `table`, the whole one, has below its lowest one; itself where there is none.
 
-        Its own labels keep their columns. Raises UserError where it is not a part of `table`.
+        Its own labels keep their columns, and only what is below these is added. Raises UserError where it is not a
+        part of `table`.
         """
         self.check_part_of(table)
-        place = table.levels.index(self.levels[-1])
-        return table.select([*self.levels, *table.levels[place + 1 : place + 2]])
+        check_levels(self.levels, table.levels)
+        place = table.levels.index(self.levels[-1]) + 1
+        below: list[tuple[int, int]] = []  # columns in `table`, and here those of their parents
+        for level in table.levels[place : place + 1]:
+            for column in range(*table.columns[level].indices(len(table.labels))):
+                codes = (table.labels[above] for above in table.ancestors(column))
+                below += [(column, self.index[code]) for code in codes if code in self.index][:1]
+        if not below:
+            return self
+        return LabelTree(
+            (*self.levels, table.levels[place]),
+            (*self.sizes, len(below)),
+            (*self.labels, *(table.labels[column] for column, _ in below)),
+            (*self.parents, *(parent for _, parent in below)),
+            (*self.titles, *(table.titles[column] for column, _ in below)),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same tree back."""
