@@ -276,6 +276,11 @@ class TestEncoding:
         assert part.with_level_below(uneven).parents == (-1, -1, 0)
         alone = LabelTree.from_json({"levels": ["top"], "labels": part.to_json()["labels"][1:]})
         assert alone.with_level_below(uneven) == alone
+        two = LabelTree.from_json({"levels": ["top", "middle"], "labels": [
+            {"code": code, "parent": parent, "level": level, "title": code}
+            for code, parent, level in (("y", None, "top"), ("z", None, "top"), ("z1", "z", "middle"))
+        ]})  # fmt: skip
+        assert two.with_level_below(uneven).labels == ("y", "z", "z1", "z1a"), "y1a is below y, but y1 is not there"
 
     def test_the_level_below_in_another_tree_is_refused(self, uneven):
         with pytest.raises(UserError, match="has no label 'A', which the corpus has: it was made with another one"):

@@ -168,11 +168,12 @@ class LabelTree:
         self.check_part_of(table)
         check_levels(self.levels, table.levels)
         place = table.levels.index(self.levels[-1]) + 1
-        below: list[tuple[int, int]] = []  # columns in `table`, and here those of their parents
-        for level in table.levels[place : place + 1]:
-            for column in range(*table.columns[level].indices(len(table.labels))):
-                codes = (table.labels[above] for above in table.ancestors(column))
-                below += [(column, self.index[code]) for code in codes if code in self.index][:1]
+        below = [  # columns in `table`, and here those of their parents, which are one level above
+            (column, self.index[parent])
+            for level in table.levels[place : place + 1]
+            for column in range(*table.columns[level].indices(len(table.labels)))
+            if (parent := table.labels[table.parents[column]]) in self.index
+        ]
         if not below:
             return self
         return LabelTree(
