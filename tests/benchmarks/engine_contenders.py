@@ -62,7 +62,7 @@ SEED = 42
 # The published recipe's loss and mask, so that every contender computes the same. Two epochs: the second is timed.
 RECIPE = TrainingOptions(
     # What the others do, too.
-    label_attention=False, title_examples=False,
+    label_attention=False, title_examples=False, finer_level_weight=0, token_dropout=0,
     epochs=2, encoder_learning_rate=2e-5, head_learning_rate=2e-5, loss_reduction="mean", head_bias=-2.0,
     soft_mask=SoftMaskOptions(confidence=0.1, factor=0.1),
 )  # fmt: skip
@@ -274,7 +274,7 @@ def train_published(inputs: Inputs, documents: np.ndarray, setting: Setting) -> 
             top, *lower = logits = model(ids, mask)
             factors = [soft_mask_by_loop(above, pair.parents) for above, pair in zip(logits, pairs, strict=False)]
             masked = [of_level * factor for of_level, factor in zip(lower, factors, strict=True)]
-        loss = level_losses([top, *masked], labels, of=len(labels))
+        loss = level_losses([top, *masked], labels, of=len(labels)).sum()
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(model.parameters(), RECIPE.gradient_clip)
@@ -342,7 +342,7 @@ class WithLoss(nn.Module):
         logits = {"logits": torch.cat(by_level, dim=1)}
         if labels is None:
             return logits
-        return {"loss": self.level_losses(by_level, labels, of=len(labels)), **logits}
+        return {"loss": self.level_losses(by_level, labels, of=len(labels)).sum(), **logits}
 
 
 def trainer(inputs: Inputs, documents: np.ndarray, setting: Setting, grouped: bool, folder: str) -> Any:
@@ -462,7 +462,8 @@ def own_training(
     stop_at: float = math.inf,
 ) -> tuple[Training, Trained]:  # fmt: skip
     """Train as the command `train` does; `folder` is for its checkpoints, one per epoch."""
-    data = TrainingData(inputs.tree, inputs.cache, inputs.truth, documents, inputs.order[-VALIDATION_DOCUMENTS:])
+    tree, val = inputs.tree, inputs.order[-VALIDATION_DOCUMENTS:]
+    data = TrainingData(tree, tree, inputs.cache, inputs.truth, documents, val)
     checkpoints = Checkpoints(folder, "benchmark", minutes=math.inf)
     ranks = Ranks(0, 1, inputs.device)
     return fine_tune(inputs.encoder, data, inputs.tree, options, SEED, precision, ranks, checkpoints, stop_at)
