@@ -1,7 +1,7 @@
 """Token dropout: in each step other tokens of a text are left out.
 
-No single word can be relied on, so training learns less by heart (word dropout, as in Iyyer et al. 2015, section 3.2,
-there of the mean of word vectors). And texts get shorter, so that a step takes less time.
+No single word can be relied on, so training learns less by heart (word dropout, as in Iyyer et al. 2015, there
+of the mean of word vectors). And texts get shorter, so that a step takes less time.
 """
 
 import numpy as np
