@@ -80,7 +80,8 @@ def config_of(levels, sections=None):
 def facts_of(levels):
     names = LEVELS[:levels]
     splits = {"train": 124_641, "val": 17_903, "test": 34_456}
-    return Facts(177_000, splits, dict(zip(names, PRESENT, strict=False)), dict(zip(names, OUTPUTS, strict=False)))
+    present, outputs = (dict(zip(names, numbers, strict=False)) for numbers in (PRESENT, OUTPUTS))
+    return Facts(177_000, splits, present, outputs, finer_level=LEVELS[levels] if levels < len(LEVELS) else None)
 
 
 def counts_of(documents, sizes):
@@ -504,7 +505,9 @@ def test_the_diagram_shows_what_was_run():
         "PATSTAT Global", "One document per family", "177,000 documents, drawn at random", "train 70% (124,641)",
         "8 sections and 124 classes", "allenai/scibert_scivocab_uncased", "up to 512 tokens",
         "Section head 8 outputs", "Class head 132 outputs", "bias: log odds",
-        "0.3 × BCE(section) + 0.7 × BCE(class)", "6 epochs, batch 32", "learning rate 3e-5, heads 3e-4",
+        "0.3 × BCE(section) + 0.7 × BCE(class) + 1 × BCE(subclass)", "subclasses: learned, not predicted",
+        "15% left out in training, drawn anew", "titles of labels are documents, too",
+        "attention of each label to all tokens", "6 epochs, batch 32", "learning rate 3e-5, heads 3e-4",
         "best epoch on val by global.class.f1_micro", "one threshold per label",
         "classes and sections together", "95% confidence intervals", "1,000 bootstrap samples",
     ):  # fmt: skip
@@ -526,6 +529,17 @@ def test_the_diagram_shows_what_was_run():
     assert "Fixed thresholds section 0.5" in diagram_text(load({"thresholds": {"method": "fixed"}}))
     chosen = load({"training": {"select_by": "val_loss"}})
     assert "best epoch on val by val_loss" in diagram_text(chosen)
+
+
+def test_the_diagram_leaves_out_what_is_switched_off_or_not_there():
+    training = {"finer_level_weight": 0, "token_dropout": 0, "title_examples": False, "label_attention": False}
+    for text in (
+        diagram_text(config_of(2, {"training": training})),
+        diagram_text(config_of(len(LEVELS), {"training": training}), len(LEVELS)),
+    ):
+        for phrase in ("not predicted", "left out", "titles of labels", "attention of each label"):
+            assert phrase not in text
+    assert "not predicted" not in diagram_text(config_of(len(LEVELS)), len(LEVELS)), "there is no level below"
 
 
 @pytest.mark.parametrize(
@@ -564,7 +578,7 @@ def test_the_diagram_of_three_levels():
 def test_the_diagram_of_one_level_has_no_parents():
     text = diagram_text(config_of(1, {"training": {"soft_mask": {}}, "decoding": {"confidence": 0.25}}), 1)
     assert "labels above their thresholds" in text
-    assert " 8 sections " in text and "BCE(section) summed" in text
+    assert " 8 sections " in text and "1 × BCE(class) classes: learned, not predicted summed" in text
     assert "parents" not in text and "below" not in text
 
 

@@ -101,6 +101,7 @@ rule figure2:
     input:
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
+        label_tree=label_tree,
     output:
         multiext("results/figures/figure2", ".pdf", ".svg"),
         report(
@@ -126,7 +127,8 @@ rule figure2:
         code=code("figure2"),
     shell:
         "python -m ipcascade figure2 --config {params.config} --threads {threads} --log {log}"
-        " --corpus {input.corpus} --splits {input.splits} --stem {params.stem}"
+        " --corpus {input.corpus} --splits {input.splits} --label-tree={input.label_tree:q}"
+        " --stem {params.stem}"
 
 
 rule figure3:

@@ -337,7 +337,7 @@ def check_columns(path: Path, frame: pl.DataFrame, kinds: Mapping[str, Kind]) ->
 def _check_present(path: Path, present: Sequence[str], wanted: Iterable[str]) -> None:
     missing = [name for name in wanted if name not in present]
     if missing:
-        raise UserError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(present)}")
+        raise UserError(f"{path} lacks the column {missing[0]!r}; it has {', '.join(present)}; {MAKE_AGAIN}")
 
 
 @contextmanager

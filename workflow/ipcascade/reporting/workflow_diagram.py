@@ -58,13 +58,15 @@ class Facts:
     """What is shown of the run beside its config.
 
     documents: size of the corpus; splits: documents per split; present: for each level, from the top down, the number
-    of labels with documents; outputs: likewise the number of labels of the tree, which the heads predict.
+    of labels with documents; outputs: likewise the number of labels of the tree, which the heads predict; finer_level:
+    the level that the label tree has below them.
     """
 
     documents: int
     splits: Mapping[str, int]
     present: Mapping[str, int]
     outputs: Mapping[str, int]
+    finer_level: str | None = None
 
     @property
     def levels(self) -> list[str]:
@@ -130,13 +132,28 @@ def _splits(options: SplitOptions, facts: Facts) -> Box:
 
 def _fine_tuning(config: Settings, facts: Facts) -> tuple[Box | SideBySide, ...]:
     training = config.training
+    weights = dict(by_level(training.loss_weights, facts.levels))
+    finer_level = facts.finer_level if training.finer_level_weight else None
+    if finer_level:
+        weights[finer_level] = training.finer_level_weight
     return (
-        _box("Tokenizer", f"up to {config.tokens.max_length} tokens per document"),
-        _box("Encoder", config.encoder.name, f"[CLS] vector, dropout {training.dropout:g}"),
+        _box(
+            "Tokenizer",
+            f"up to {config.tokens.max_length} tokens per document",
+            training.token_dropout > 0 and f"{100 * training.token_dropout:.3g}% left out in training, drawn anew",
+            training.title_examples and "titles of labels are documents, too",
+        ),
+        _box(
+            "Encoder",
+            config.encoder.name,
+            f"[CLS] vector, dropout {training.dropout:g}",
+            training.label_attention and "attention of each label to all tokens",
+        ),
         _heads(training, facts.outputs),
         _box(
             "Loss",
-            _weighted_losses(by_level(training.loss_weights, facts.levels)),
+            _weighted_losses(weights),
+            finer_level and f"{plural(level_name(finer_level))}: learned, not predicted",
             REDUCTIONS[training.loss_reduction],
             training.label_weights == "inverse_frequency" and "positives weighted by inverse frequency",
             _soft_mask(training, facts.levels),
