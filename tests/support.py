@@ -10,6 +10,7 @@ import yaml
 
 from ipcascade.core.files import write_parquet
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.inference.texts import TextTable
 
 REPOSITORY = Path(__file__).parents[1]
 WORDS = "a an the of for and with device method acid engine antibody circuit signal polymer valve seed fabric".split()
@@ -93,3 +94,12 @@ def classifier(encoder: Path, tree: LabelTree, *, batching: str = "packed", **op
     given = {"dropout": 0.0, "head_bias": 0.0, **options}
     nothing = np.zeros((1, len(tree.labels)), dtype=bool)
     return new_classifier(encoder, tree, nothing, TrainingOptions(batching=batching, **given), 1, 40)
+
+
+def read_texts(path: Path) -> pl.DataFrame:
+    """Ids and texts of a whole table of new texts, checked as `predict` checks it."""
+    table = TextTable.open(path)
+    rows = table.check()
+    found = pl.concat(list(table.blocks())).select("document_id", "text")
+    assert len(found) == rows
+    return found

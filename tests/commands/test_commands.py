@@ -2,13 +2,13 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from chain import Results, make, predict_arguments
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import f1_score
 from sklearn.svm import LinearSVC
@@ -33,64 +33,8 @@ from ipcascade.model.export import load_model
 from ipcascade.model.network import Classifier
 from support import Files, config_file, corpus_frame, write_corpus
 
-TRAINING = {"epochs": 2, "encoder_learning_rate": 1e-3, "head_learning_rate": 1e-2}
 # Labels of the third level by their class; the documents of all other classes end at the class.
 SUBCLASSES = {"A61": "A61K", "H04": "H04L"}
-
-
-@dataclass(frozen=True)
-class Results:
-    """The files of a corpus, and the folder of what was made from them."""
-
-    files: Files
-    folder: Path
-    tree: LabelTree
-
-    def path(self, name: str) -> str:
-        return str(self.folder / name)
-
-    def config(self, **sections: object) -> list[str]:
-        return ["--config", str(config_file(self.folder, **sections))]
-
-
-def make(files: Files, folder: Path, tree: LabelTree, **sections: object) -> Results:
-    """Model, scores, thresholds, metrics and history, made by the commands themselves."""
-    results = Results(files, folder, tree)
-    config = results.config(
-        training=TRAINING, evaluation={"bootstrap": 50}, thresholds={"method": "global"}, decoding={"method": "mask"},
-        **sections,
-    )  # fmt: skip
-    trained = [
-        "--encoder", str(files.encoder), "--checkpoints", results.path("checkpoints"), "--model", results.path("model"),
-        "--epochs", results.path("epochs.parquet"), "--validation-scores", results.path("validation_scores.parquet"),
-    ]  # fmt: skip
-    commands = [["train", *files.arguments(), *trained]]
-    for split in ("train", "val", "test"):
-        scored = ["--scores", results.path(f"network/{split}.parquet")]
-        vectors = ["--vectors", results.path(f"network/{split}_vectors.safetensors")]
-        model = ["--model", results.path("model"), "--split", split]
-        commands.append(["score", *files.arguments(), *model, *scored, *vectors])
-    evidence = ["--linear", results.path("linear"), "--neighbours", results.path("neighbours")]
-    commands += [
-        ["fit_linear", *files.documents(), *evidence[:2]],
-        ["index_neighbours", *files.documents(), "--vectors", results.path("network/train_vectors.safetensors"),
-         *evidence[2:]],
-        ["combine", *files.documents(), *evidence, "--network", results.path("network"), "--scores", results.path(""),
-         "--combiner", results.path("combiner.json")],
-    ]  # fmt: skip
-    fitted = ["--scores", results.path("val.parquet"), "--thresholds", results.path("thresholds.json")]
-    commands.append(["thresholds", *files.documents(), *fitted])
-    measured = [
-        "--split", "test", "--scores", results.path("test.parquet"), "--thresholds", results.path("thresholds.json"),
-        "--metrics", results.path("metrics/test.json"),
-    ]  # fmt: skip
-    commands.append(["metrics", *files.documents(), *measured])
-    by_epoch = ["--epochs", results.path("epochs.parquet"), "--history", results.path("history.parquet")]
-    scores = ["--validation-scores", results.path("validation_scores.parquet")]
-    commands.append(["history", *files.documents(), *by_epoch, *scores])
-    for command in commands:
-        assert main([*command, *config]) == 0, command[0]
-    return results
 
 
 @pytest.fixture(scope="module")
@@ -248,14 +192,6 @@ def test_a_part_of_the_validation_scores_is_refused(two_levels, tmp_path, capsys
     assert "lacks 13 of its documents" in capsys.readouterr().err
 
 
-def predict_arguments(results: Results, texts: Path, predictions: Path) -> list[str]:
-    return [
-        "predict", "--model", results.path("model"), "--thresholds", results.path("thresholds.json"),
-        "--texts", str(texts), "--predictions", str(predictions), "--combiner", results.path("combiner.json"),
-        "--linear", results.path("linear"), "--neighbours", results.path("neighbours"),
-    ]  # fmt: skip
-
-
 def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
     tree = results.tree
     ids, scores = read_scores(results.folder / "test.parquet", tree)
@@ -263,7 +199,7 @@ def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
     texts.write_csv(tmp_path / "new.csv")
     assert main(predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")) == 0
     found = pl.read_parquet(tmp_path / "p.parquet")
-    expected = ["document_id", *tree.levels, "neighbours", *tree.labels]
+    expected = ["document_id", *tree.levels, "confidence", "cut_off", "neighbours", "similarity", *tree.labels]
     assert found.columns == expected, "one list column per level, named after it"
     assert found["document_id"].to_list() == ids
     assert np.array_equal(found.select(tree.labels).to_numpy(), scores)
@@ -309,7 +245,7 @@ def test_new_texts_are_decoded_as_the_thresholds_file_says(results, tmp_path, co
 
 def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
-    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")
+    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p.parquet")
     arguments[4] = two_levels.path("metrics/test.json")
     assert main(arguments) == 1
     assert "test.json lacks the key 'method'" in capsys.readouterr().err
@@ -322,14 +258,14 @@ def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, c
         ("new.csv", "document_id,text\n1,a\n1,b\n", "line 3: the document_id '1' is there more than once"),
         ("new.csv", "document_id,text\n1,a\n2,\n", "line 3: text is missing"),
         ("new.csv", "document_id,text\n", "has no rows"),
-        ("new.txt", "1", "new texts come as .csv or .parquet"),
+        ("new.txt", "1", "new texts come as .csv, .csv.gz or .parquet"),
     ],
 )
 def test_bad_new_texts_are_one_sentence(two_levels, tmp_path, capsys, name, content, sentence):
     (tmp_path / name).write_text(content)
-    assert main(predict_arguments(two_levels, tmp_path / name, tmp_path / "p")) == 1
+    assert main(predict_arguments(two_levels, tmp_path / name, tmp_path / "p.parquet")) == 1
     assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "p").exists()
+    assert not (tmp_path / "p.parquet").exists()
 
 
 def test_corpus_and_splits_of_other_documents_are_refused(files, tmp_path, capsys):
@@ -526,20 +462,26 @@ def test_a_source_without_its_folder_is_one_sentence(two_levels, tmp_path, capsy
 @pytest.mark.parametrize("source", ["linear", "neighbours"])
 def test_new_texts_need_the_sources_that_the_combiner_has(two_levels, tmp_path, capsys, source):
     (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
-    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p")
+    arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p.parquet")
     place = arguments.index(f"--{source}")
     assert main(arguments[:place] + arguments[place + 2 :]) == 1
     assert f"combines network, linear, neighbours: give the folder of {source}, too" in capsys.readouterr().err
 
 
-def test_without_neighbours_predictions_name_none(two_levels, tmp_path):
+def test_without_neighbours_predictions_name_none(two_levels, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n2,a valve\n")
     config = ["--config", str(config_file(tmp_path, evidence={"sources": ["network", "linear"]}))]
     folders = ["--linear", two_levels.path("linear"), "--network", two_levels.path("network")]
     written = ["--combiner", str(tmp_path / "combiner.json"), "--scores", str(tmp_path / "scores")]
     assert main(["combine", *two_levels.files.documents(), *folders, *written, *config]) == 0
+    thresholds = ["--thresholds", str(tmp_path / "thresholds.json")]
+    scores = ["--scores", str(tmp_path / "scores/val.parquet")]
+    assert main(["thresholds", *two_levels.files.documents(), *scores, *thresholds]) == 0
     arguments = predict_arguments(two_levels, tmp_path / "new.csv", tmp_path / "p.parquet")
     arguments[arguments.index("--combiner") + 1] = str(tmp_path / "combiner.json")
+    assert main(arguments) == 1
+    assert "do not belong together: the thresholds were fitted on other probabilities" in capsys.readouterr().err
+    arguments[arguments.index("--thresholds") + 1] = thresholds[1]
     place = arguments.index("--neighbours")
     assert main(arguments[:place] + arguments[place + 2 :]) == 0
     assert "neighbours" not in pl.read_parquet(tmp_path / "p.parquet").columns

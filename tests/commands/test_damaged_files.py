@@ -29,7 +29,7 @@ VALUES_OF_OTHERS = (None, "x")
 OF_LEVEL = ("f1_micro", "f1_macro", "precision_micro", "recall_micro")
 SHOWN = {"section": OF_LEVEL, "class": OF_LEVEL, "hierarchical": ("f1_micro",), "reference": ("h_f1", "h_f1_ceiling")}
 # What may be missing: no command uses it, or its absence means something of its own.
-MAY_BE_MISSING = ("facts.", "per_label.0", "decoding.", "confidence_intervals.")
+MAY_BE_MISSING = ("facts.", "per_label.0", "decoding.", "confidence_intervals.", "combiner")
 TREE = {
     "levels": ["section", "class"],
     "labels": [

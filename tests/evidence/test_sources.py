@@ -82,22 +82,7 @@ def test_without_its_folder_a_source_is_silent(folders, network):
     assert list(evidence.scores(network, TEXTS, CPU)[0]) == ["network"]
 
 
-def test_progress_names_the_search_and_counts_documents(folders, network, monkeypatch):
+def test_progress_counts_the_documents_of_the_search(folders, network):
     seen = []
-
-    class Recorder:
-        def __init__(self, *words):
-            seen.append(words)
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            return None
-
-        def advance(self, count):
-            seen.append(count)
-
-    monkeypatch.setattr("ipcascade.evidence.sources.Progress", Recorder)
-    read(["neighbours"], folders).scores(network, TEXTS, CPU)
-    assert seen == [("neighbours", 3, "documents"), 3]
+    read(["neighbours"], folders).scores(network, TEXTS, CPU, seen.append)
+    assert seen == [3]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ipcascade.core.errors import UserError
-from ipcascade.inference.texts import read_texts
+from support import read_texts
 
 ROWS = [{"document_id": "1", "text": "a pump"}, {"document_id": "02", "text": "two\nlines"}]
 

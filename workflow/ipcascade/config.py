@@ -28,7 +28,7 @@ from ipcascade.evaluation.options import (
 )
 from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import PredictionOptions, ScoringOptions
-from ipcascade.reporting.options import FigureOptions
+from ipcascade.reporting.options import FigureOptions, ReleaseOptions
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
 from ipcascade.training.options import TrainingOptions
@@ -77,6 +77,7 @@ class Config(Section):
     analysis: AnalysisOptions = AnalysisOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()
+    release: ReleaseOptions = ReleaseOptions()
     comparison: ComparisonOptions = ComparisonOptions()
     runs: dict[Annotated[str, Field(pattern=FILE_NAME)], dict[str, Any]] = Field({})
     """Further runs to compare: a name, and the keys that differ from those above, of the sections training, history,

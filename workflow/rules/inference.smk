@@ -1,5 +1,8 @@
 # Inference. Requires: the model and the tokens; for new texts also the evidence, the thresholds and tables
-# (prediction.inputs). Makes: results/network/{split}.parquet and results/predictions/{name}.parquet.
+# (prediction.inputs). Makes: results/network/{split}.parquet, results/predictions/{name}.parquet (or .csv) and
+# results/release/, the folder of the model with all that prediction needs.
+
+from ipcascade.core.names import MANIFEST
 
 
 rule score:
@@ -42,11 +45,13 @@ rule predict:
         combiner=shared("combine", COMBINER),
         thresholds="results/thresholds/thresholds.json",
     output:
-        "results/predictions/{name}.parquet",
+        "results/predictions/{name}.{ending}",
     log:
-        "logs/predict_{name}.log",
+        "logs/predict_{name}_{ending}.log",
     benchmark:
-        "logs/benchmarks/predict_{name}.jsonl"
+        "logs/benchmarks/predict_{name}_{ending}.jsonl"
+    wildcard_constraints:
+        ending="parquet|csv",
     conda:
         "../../envs/ipcascade.yaml"
     threads: 12
@@ -58,14 +63,50 @@ rule predict:
         config=run_config,
         model=input_folder("model"),
         evidence=folder_options("linear", "neighbours"),
-        options=options("scoring", "prediction.neighbours"),
+        options=options("scoring", "prediction.neighbours", "prediction.layout", "prediction.floor"),
         code=code("predict"),
     shell:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
         " --texts={input.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
-        " --thresholds {input.thresholds} --predictions {output}"
+        " --thresholds {input.thresholds} --predictions {output} --code {params.code}"
 
 
 rule predictions:
     input:
-        expand(rules.predict.output, name=CONFIG.prediction.inputs),
+        expand(rules.predict.output, name=CONFIG.prediction.inputs, ending="parquet"),
+
+
+rule release:
+    input:
+        unpack(shared_evidence),
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+        encoder=f"results/encoder/{ENCODER_FACTS}",
+        model=shared("train", MODEL),
+        combiner=shared("combine", COMBINER),
+        thresholds=shared("thresholds", "results{run}/thresholds/thresholds.json"),
+        metrics="results{run}/metrics/test.json",
+    output:
+        f"results{{run}}/release/{MANIFEST}",
+    log:
+        "logs{run}/release.log",
+    benchmark:
+        "logs{run}/benchmarks/release.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=run_config,
+        folder=output_folder,
+        model=input_folder("model"),
+        evidence=folder_options("linear", "neighbours"),
+        options=options(*settings.Config.model_fields),
+        code=code("release"),
+    shell:
+        "python -m ipcascade release --config {params.config} --threads {threads} --log {log}"
+        " --corpus {input.corpus} --splits {input.splits} --encoder-facts {input.encoder} --model {params.model}"
+        " {params.evidence} --combiner {input.combiner} --thresholds {input.thresholds} --metrics {input.metrics}"
+        " --release {params.folder}"

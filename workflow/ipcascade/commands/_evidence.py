@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from ipcascade.commands._documents import read_document_texts
-from ipcascade.core.documents import Documents
+from ipcascade.core.documents import Documents, made_with
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import file_checksum
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import INDEXED_DOCUMENTS, LINEAR_WEIGHTS, SCORED_SPLITS, VECTORS
+from ipcascade.core.progress import Progress
 from ipcascade.evidence.combiner import Combiner, Scores, combine
-from ipcascade.evidence.options import LINEAR, NEIGHBOURS, EvidenceOptions, NeighbourOptions
+from ipcascade.evidence.options import LINEAR, NEIGHBOURS, NETWORK, EvidenceOptions, NeighbourOptions
 from ipcascade.evidence.sources import Evidence, NetworkOutput
 from ipcascade.evidence.vectors import read_vectors
 
@@ -55,10 +57,12 @@ def scores_of_splits(
     texts = read_document_texts(args, *positions) if LINEAR in options.sources else [[] for _ in SCORED_SPLITS]
     # The rules ask for no GPU: on a CPU the search takes seconds per thousand documents.
     device = torch.device("cpu")
-    return {
-        split: evidence.scores(_network(args.network, documents, split), of_split, device)[0]
-        for split, of_split in zip(SCORED_SPLITS, texts, strict=True)
-    }
+    found = {}
+    with Progress("evidence", sum(map(len, positions)), "documents") as progress:
+        for split, of_split in zip(SCORED_SPLITS, texts, strict=True):
+            network = _network(args.network, documents, split)
+            found[split], _ = evidence.scores(network, of_split, device, progress.advance)
+    return found
 
 
 def combined(
@@ -79,6 +83,24 @@ def _network(folder: Path | None, documents: Documents, split: str) -> NetworkOu
         return None
     vectors = read_vectors(folder / f"{split}_vectors.safetensors", documents.ids_of(split))
     return NetworkOutput(documents.scores_of(split, folder / f"{split}.parquet"), vectors)
+
+
+def files_of_sources(args: argparse.Namespace, sources: Sequence[str]) -> dict[str, str | None]:
+    """By source, the checksum of the file that decides what it says: what a combiner belongs to.
+
+    Raises UserError where the network's scores of the two splits are not of the same weights.
+    """
+    files: dict[str, str | None] = {}
+    if args.network:
+        of_splits = {split: made_with(args.network / f"{split}.parquet") for split in SCORED_SPLITS}
+        if len(set(of_splits.values())) > 1:
+            raise UserError(f"{args.network}: {' and '.join(of_splits)} were not scored by the same model; score again")
+        files[NETWORK] = of_splits[SCORED_SPLITS[0]]
+    if LINEAR in sources:
+        files[LINEAR] = file_checksum(args.linear / LINEAR_WEIGHTS)
+    if NEIGHBOURS in sources:
+        files[NEIGHBOURS] = file_checksum(args.neighbours / VECTORS)
+    return files
 
 
 def network_files(folder: Path | None) -> dict[str, Path]:

@@ -11,12 +11,13 @@ from ipcascade.commands._evidence import (
     add_network,
     combined,
     evidence_files,
+    files_of_sources,
     network_files,
     scores_of_splits,
 )
 from ipcascade.config import Config, section_options
 from ipcascade.core.documents import write_scores
-from ipcascade.core.files import write_json
+from ipcascade.core.files import file_checksum, write_json
 from ipcascade.core.names import SCORED_SPLITS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.evidence.combiner import Combiner
@@ -43,12 +44,15 @@ def run(args: argparse.Namespace, config: Config) -> None:
     else:
         combiner, *found = combined(scores, documents, options, config.seed)
         probabilities = dict(zip(SCORED_SPLITS, found, strict=True))
-    content = combiner.to_json(tree) | {"neighbours": options.neighbours.model_dump(mode="json")}
+    content = combiner.to_json(tree) | {
+        "neighbours": options.neighbours.model_dump(mode="json"),
+        "files": files_of_sources(args, options.sources),
+    }
     write_json(args.combiner, content)
     _write_provenance(args, config, args.combiner)
     for split, values in probabilities.items():
         path = args.scores / f"{split}.parquet"
-        write_scores(path, documents.ids_of(split), values, tree)
+        write_scores(path, documents.ids_of(split), values, tree, file_checksum(args.combiner))
         _write_provenance(args, config, path)
 
 

@@ -4,18 +4,17 @@ import argparse
 import logging
 from pathlib import Path
 
-import polars as pl
 import torch
 
-from ipcascade.commands._evidence import add_evidence, evidence_files
+from ipcascade.commands._model import add_model_files, model_files
 from ipcascade.config import Config, section_options
-from ipcascade.core.documents import label_lists
-from ipcascade.core.files import write_parquet
-from ipcascade.core.names import LABELS, WEIGHTS
+from ipcascade.core.errors import UserError
+from ipcascade.core.files import file_checksum, folder_checksum
 from ipcascade.core.provenance import write_provenance
-from ipcascade.inference.prediction import ModelFiles, predict
-from ipcascade.inference.texts import read_texts
-from ipcascade.runtime.device import choose_device
+from ipcascade.inference.labelling import label_table
+from ipcascade.inference.prediction import TextClassifier
+from ipcascade.inference.prediction_tables import ENDINGS
+from ipcascade.inference.texts import TextTable
 
 log = logging.getLogger(__name__)
 
@@ -23,28 +22,30 @@ log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files that are read and written."""
     parser.add_argument(
-        "--texts", type=Path, required=True, help="CSV or Parquet with the columns document_id and text"
-    )
-    parser.add_argument("--model", type=Path, required=True, help="model folder")
-    add_evidence(parser)
-    parser.add_argument("--combiner", type=Path, required=True, help="combiner.json")
-    parser.add_argument("--thresholds", type=Path, required=True, help="thresholds.json")
-    parser.add_argument("--predictions", type=Path, required=True, help="Parquet file to write")
+        "--texts", type=Path, required=True,
+        help="CSV, CSV.gz or Parquet, or a folder of Parquet files, with the columns document_id and text",
+    )  # fmt: skip
+    add_model_files(parser)
+    parser.add_argument("--predictions", type=Path, required=True, help="file to write: .parquet or .csv")
+    parser.add_argument("--code", default="", help="fingerprint of the code; parts made by other code are not used")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Label the texts of one table."""
     torch.set_num_threads(args.threads)
-    device = choose_device(config.scoring.accelerator, "scoring")
-    table = read_texts(args.texts)
-    files = ModelFiles(args.model, args.combiner, args.thresholds, args.linear, args.neighbours)
-    found = predict(table["text"].to_list(), files, config.scoring, device, config.prediction.neighbours)
-    columns = {"document_id": table["document_id"], **label_lists(found.predicted, found.tree)}
-    if found.neighbours is not None:
-        columns["neighbours"] = pl.Series(found.neighbours, dtype=pl.List(pl.String))
-    columns |= {code: pl.Series(found.probabilities[:, column]) for column, code in enumerate(found.tree.labels)}
-    write_parquet(args.predictions, pl.DataFrame(columns))
-    inputs = {"texts": args.texts, "weights": args.model / WEIGHTS, "labels": args.model / LABELS,
-              "combiner": args.combiner, "thresholds": args.thresholds} | evidence_files(args)  # fmt: skip
-    write_provenance(args.predictions, section_options(config, "scoring", "prediction.neighbours"), inputs)
-    log.info("labelled %d texts (%d cut off) in %s", len(table), found.truncated, args.predictions)
+    if args.predictions.suffix.lower() not in ENDINGS:
+        raise UserError(f"{args.predictions}: predictions are written as {' or '.join(ENDINGS)}")
+    table = TextTable.open(args.texts)
+    files = model_files(args)
+    classifier = TextClassifier.read(files, config.scoring)
+    options = section_options(config, "scoring", *(f"prediction.{name}" for name in ("neighbours", "layout", "floor")))
+    checksum = folder_checksum(args.texts) if args.texts.is_dir() else file_checksum(args.texts)
+    made_of = {
+        "options": options,
+        "texts": checksum,
+        "files": {role: file_checksum(path) for role, path in files.deciding().items()},
+        "code": args.code,
+    }
+    rows = label_table(table, classifier, config.prediction, args.predictions, made_of)
+    write_provenance(args.predictions, options, files.deciding(), {"texts": checksum})
+    log.info("labelled %d texts in %s", rows, args.predictions)

@@ -9,6 +9,7 @@ from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.config import Config, section_options
 from ipcascade.core.documents import write_scores
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import file_checksum
 from ipcascade.core.names import LABELS, SPLITS, TOKEN_FACTS, WEIGHTS
 from ipcascade.core.progress import Progress
 from ipcascade.core.provenance import write_provenance
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     with Progress(f"scoring {args.split}", len(positions), "documents") as progress:
         scores, vectors = score(model, cache, positions, config.scoring, device, progress.advance)
     ids = documents.ids_of(args.split)
-    write_scores(args.scores, ids, scores, tree)
+    write_scores(args.scores, ids, scores, tree, file_checksum(args.model / WEIGHTS))
     write_vectors(args.vectors, ids, vectors)
     inputs = {"corpus": args.corpus, "splits": args.splits, "tokens": args.tokens / TOKEN_FACTS,
               "weights": args.model / WEIGHTS, "labels": args.model / LABELS}  # fmt: skip

@@ -12,7 +12,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.files import MAKE_AGAIN, Kind, check_columns, check_content, read_facts, read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import SPLITS
-from ipcascade.core.schemas import CorpusFacts
+from ipcascade.core.schemas import CorpusFacts, ScoreFacts
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,22 @@ def label_lists(labels: np.ndarray, tree: LabelTree) -> dict[str, pl.Series]:
     return lists
 
 
-def write_scores(path: Path, ids: list[str], probabilities: np.ndarray, tree: LabelTree) -> None:
-    """Write one row per document: document_id, then one float32 column per label in tree order."""
+def write_scores(
+    path: Path, ids: list[str], probabilities: np.ndarray, tree: LabelTree, made_with: str | None = None
+) -> None:
+    """Write one row per document: document_id, then one float32 column per label in tree order.
+
+    made_with: SHA-256 of the file that gave the probabilities (the network's weights, or the combiner).
+    """
     columns = {code: probabilities[:, column] for column, code in enumerate(tree.labels)}
-    write_parquet(path, pl.DataFrame({"document_id": ids, **columns}))
+    write_parquet(path, pl.DataFrame({"document_id": ids, **columns}), {"made_with": made_with})
+
+
+def made_with(path: Path) -> str | None:
+    """What a scores file says of the file that gave it; None where it says nothing. Raises UserError as `read_tree`."""
+    facts = read_facts(path)
+    check_content(ScoreFacts, facts, f"{path} does not hold scores: its metadata")
+    return facts["made_with"]
 
 
 def read_scores(path: Path, tree: LabelTree) -> tuple[list[str], np.ndarray]:

@@ -27,6 +27,10 @@ LINEAR_WEIGHTS = "linear.safetensors"
 VOCABULARY = "vocabulary.txt"
 VECTORS = "vectors.safetensors"
 INDEXED_DOCUMENTS = "documents.parquet"
+# Files beside them: how sources are combined, and when a label is predicted. What a released model consists of.
+COMBINER = "combiner.json"
+THRESHOLDS = "thresholds.json"
+MANIFEST = "manifest.json"
 # Files of an error analysis.
 RELIABILITY = "reliability.csv"
 RISK_COVERAGE = "risk_coverage.csv"

@@ -47,6 +47,12 @@ class CorpusFacts(Content):
     text: TextContent
 
 
+class ScoreFacts(Content):
+    """The metadata of a scores file: the checksum of the weights or of the combiner that gave it, where it has one."""
+
+    made_with: Sha256 | None = None
+
+
 class EncoderFacts(Content):
     """encoder.json."""
 
@@ -113,22 +119,37 @@ class LevelCombiner(SourceWeights):
 
 
 class FittedCombiner(Content):
-    """combiner.json; training_documents: by code; `neighbours` holds the options evidence.neighbours."""
+    """combiner.json; training_documents: by code; `neighbours` holds the options evidence.neighbours.
+
+    files: by source, the checksum of the file that it was fitted with: weights of the network, linear model, vectors.
+    """
 
     sources: Annotated[list[Literal["network", "linear", "neighbours"]], Field(min_length=1)]
     levels: dict[str, LevelCombiner]
     training_documents: dict[str, Count] | None
     neighbours: Values
+    files: dict[str, Sha256 | None] = {}
 
 
 class FittedThresholds(Content):
-    """thresholds.json; `decoding` holds the options of that name."""
+    """thresholds.json; `decoding` holds the options of that name.
+
+    combiner: checksum of the combiner whose probabilities they were fitted on, where these say so.
+    """
 
     method: str
     thresholds: dict[str, Share]
     facts: Values
     levels: list[str]
     decoding: Values
+    combiner: Sha256 | None = None
+
+
+class ReleaseManifest(Content):
+    """manifest.json of a released model: the checksum of each other file that decides its predictions, by name."""
+
+    ipcascade: str
+    files: dict[str, Sha256]
 
 
 class Metrics(Content):

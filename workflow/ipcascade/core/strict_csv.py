@@ -325,6 +325,12 @@ class _CheckedStream:
             return line_of_quoted_value(content, place + self._marked * len(_BYTE_ORDER_MARK))
 
 
+def header_of(file: CsvFile) -> list[str]:
+    """The names of a file's columns. Raises UserError where the header cannot be read."""
+    with file.open() as content:
+        return file._header(_CheckedStream(file, content), BLOCK_BYTES)
+
+
 def line_of_quoted_value(content: BinaryIO, place: int) -> int:
     """The line, from 1, on which the last value in quotes starts in the first `place` bytes."""
     inside, last, lines, found = 0, _LINE_FEED, 0, 1

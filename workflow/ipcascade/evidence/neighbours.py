@@ -1,7 +1,7 @@
 """The neighbour source: the labels of the training documents nearest to a document, by exact search."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class NeighbourIndex:
     ids: list[str]
     vectors: np.ndarray
     truth: np.ndarray
+    _placed: dict[torch.device, list[Tensor]] = field(default_factory=dict, compare=False, repr=False)
 
     def search(
         self, queries: np.ndarray, count: int, device: torch.device, advance: Callable[[int], None] = lambda count: None
@@ -49,13 +50,19 @@ class NeighbourIndex:
         advance: called with the number of queries in each block of them.
         """
         count = min(count, len(self.ids))
-        documents = [_normalised(block, device) for block in _blocks(self.vectors, INDEXED_AT_ONCE)]
+        documents = self._on(device)
         found = []
         for block in _blocks(queries, QUERIES_AT_ONCE):
             found.append(_nearest(_normalised(block, device), documents, count))
             advance(len(block))
         similarities, positions = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
         return Neighbours(positions, similarities)
+
+    def _on(self, device: torch.device) -> list[Tensor]:
+        """The documents' vectors as they are searched, in blocks on a device, where they stay: texts come in parts."""
+        if device not in self._placed:
+            self._placed[device] = [_normalised(block, device) for block in _blocks(self.vectors, INDEXED_AT_ONCE)]
+        return self._placed[device]
 
     def scores(self, neighbours: Neighbours, temperature: float) -> np.ndarray:
         """Log-odds of each label from the `shares` of the neighbours that have it: float32 [queries, labels].

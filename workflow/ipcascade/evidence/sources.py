@@ -1,6 +1,6 @@
 """What each source says of documents: one score per label, for the combiner; the same for splits and for new texts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from ipcascade.core.label_tree import LabelTree
-from ipcascade.core.progress import Progress
 from ipcascade.evidence.linear import LinearModel
 from ipcascade.evidence.log_odds import log_odds
 from ipcascade.evidence.neighbours import NeighbourIndex, Neighbours
@@ -54,12 +53,16 @@ class Evidence:
         )
 
     def scores(
-        self, network: NetworkOutput | None, texts: Sequence[str], device: torch.device
+        self,
+        network: NetworkOutput | None,
+        texts: Sequence[str],
+        device: torch.device,
+        advance: Callable[[int], None] = lambda count: None,
     ) -> tuple[dict[str, np.ndarray], Neighbours | None]:
         """The scores of documents by source, each float32 [documents, labels]; and their neighbours, if a source.
 
         network: its output, where it or the neighbours are a source; texts: of the documents, where the linear model
-        is one.
+        is one; advance: called with the numbers of documents whose neighbours were found.
         """
         found, nearest = {}, None
         if self.network and network:
@@ -67,9 +70,6 @@ class Evidence:
         if self.linear:
             found[LINEAR] = self.linear.decisions(texts)
         if self.neighbours and network:
-            with Progress("neighbours", len(network.vectors), "documents") as progress:
-                nearest = self.neighbours.search(
-                    network.vectors, self.neighbour_options.count, device, progress.advance
-                )
+            nearest = self.neighbours.search(network.vectors, self.neighbour_options.count, device, advance)
             found[NEIGHBOURS] = self.neighbours.scores(nearest, self.neighbour_options.temperature)
         return found, nearest

@@ -4,7 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ipcascade.core.options import FILE_NAME, WHOLE, Accelerator, Batching, Count, Precision, Section, Text, Truth
+from ipcascade.core.options import (
+    FILE_NAME,
+    WHOLE,
+    Accelerator,
+    Batching,
+    Count,
+    Precision,
+    Section,
+    Share,
+    Text,
+    Truth,
+)
+
+Layout = Literal["wide", "long"]
 
 
 class ScoringOptions(Section):
@@ -26,7 +39,12 @@ class PredictionOptions(Section):
     """Labelling new texts."""
 
     inputs: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
-    """Name to table (CSV or Parquet with the columns document_id and text), made into
-    results/predictions/NAME.parquet; for example {projects: data/projects.csv}."""
+    """Name to table (CSV, CSV.gz, Parquet or a folder of Parquet, with the columns document_id and text), made into
+    results/predictions/NAME.parquet (or NAME.csv, if that is asked for); for example {projects: data/projects.csv}."""
+    layout: Layout = "wide"
+    """wide: a row per text with a column per label, and the other columns of the table; long: a row per text and label.
+    """
+    floor: Share = 0.01
+    """Long: the probability from which on a label that is not predicted has a row, too."""
     neighbours: Annotated[int, Field(ge=0, le=1000), WHOLE] = 5
     """Nearest training documents that each prediction names by their ids, where neighbours are a source of evidence."""

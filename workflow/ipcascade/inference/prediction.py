@@ -1,76 +1,137 @@
 """New texts in, labels and probabilities out, through the same tokenizer, model, evidence, thresholds and decoding."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
-from ipcascade.core.progress import Progress
 from ipcascade.encoder.tokenizer import load_tokenizer
 from ipcascade.encoder.tokens import TokenCache
 from ipcascade.evaluation.decoding import decode
-from ipcascade.evaluation.thresholds import read_thresholds
-from ipcascade.evidence.combiner import read_combiner
-from ipcascade.evidence.options import LINEAR, NEIGHBOURS
+from ipcascade.evaluation.options import DecodingOptions
+from ipcascade.evaluation.selective import confidences
+from ipcascade.evaluation.thresholds import Thresholds, read_thresholds
+from ipcascade.evidence.combiner import Combiner, read_combiner
 from ipcascade.evidence.sources import Evidence, NetworkOutput
+from ipcascade.inference.model_files import ModelFiles
 from ipcascade.inference.options import ScoringOptions
 from ipcascade.inference.scoring import score
 from ipcascade.model.export import load_model
+from ipcascade.model.network import Classifier
+from ipcascade.runtime.device import choose_device
 
 
-@dataclass(frozen=True)
-class ModelFiles:
-    """What texts are labelled with: folders of the exported model and, where they are sources of evidence, of the
-    linear model and the neighbours; combiner.json; thresholds.json."""
+class PredictedLabel(NamedTuple):
+    """A label of a text: code, level and title of the label tree; its probability."""
 
-    model: Path
-    combiner: Path
-    thresholds: Path
-    linear: Path | None = None
-    neighbours: Path | None = None
+    code: str
+    level: str
+    title: str
+    probability: float
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Labels of texts: predicted (bool) and probabilities (float32), both [texts, labels] in the order of `tree`.
+    """Labels of texts, [texts, ...] in their order.
 
-    truncated: texts that were cut off at the model's maximum length. neighbours: ids of the nearest training documents
-    per text, the nearest first; None where they are no source.
+    predicted (bool) and probabilities (float32): [texts, labels] in the order of `tree`. cut_off: float32 [texts], the
+    share of a text's characters that is beyond the model's maximum length and was not read. neighbours: the ids of the
+    nearest training documents, the nearest first; similarities: float32 [texts, neighbours], their cosines; both None
+    where neighbours are no source.
     """
 
     predicted: np.ndarray
     probabilities: np.ndarray
     tree: LabelTree
-    truncated: int
+    cut_off: np.ndarray
     neighbours: list[list[str]] | None
+    similarities: np.ndarray | None
+
+    @cached_property
+    def confidences(self) -> np.ndarray:
+        """float32 [texts]: the smallest probability of a text's labels; 0 where it has none (evaluation/selective)."""
+        return confidences(self.predicted, self.probabilities).astype(np.float32)
+
+    @cached_property
+    def labels(self) -> list[list[PredictedLabel]]:
+        """The labels of each text, level by level from the top down, in each the most probable first."""
+        tree = self.tree
+        level_of = [level for level, size in zip(tree.levels, tree.sizes, strict=True) for _ in range(size)]
+        rank = {level: place for place, level in enumerate(tree.levels)}
+        found = []
+        for predicted, probabilities in zip(self.predicted, self.probabilities, strict=True):
+            labels = [
+                PredictedLabel(tree.labels[column], level_of[column], tree.titles[column], float(probabilities[column]))
+                for column in np.flatnonzero(predicted)
+            ]
+            found.append(sorted(labels, key=lambda label: (rank[label.level], -label.probability)))
+        return found
 
 
-def predict(
-    texts: Sequence[str], files: ModelFiles, options: ScoringOptions, device: torch.device, named: int
-) -> Prediction:
-    """Label texts with an exported model, and the evidence and thresholds fitted for it.
+@dataclass(frozen=True)
+class TextClassifier:
+    """A trained model with its evidence and thresholds, in memory, on a device: labels texts as the workflow does.
 
-    named: how many neighbours per text are named. A label brings its ancestors along, also where they alone would stay
-    below their thresholds.
+    `ipcascade.load` gives that of a released model.
     """
-    model, tree, treatment = load_model(files.model, options.batching)
-    thresholds, decoding = read_thresholds(files.thresholds, tree)
-    combiner, neighbour_options = read_combiner(files.combiner, tree)
-    for source, folder in ((LINEAR, files.linear), (NEIGHBOURS, files.neighbours)):
-        if source in combiner.sources and folder is None:
-            raise UserError(
-                f"{files.combiner} combines {', '.join(combiner.sources)}: give the folder of {source}, too"
-            )
-    evidence = Evidence.read(combiner.sources, neighbour_options, tree, files.linear, files.neighbours)
-    cache = TokenCache.of_texts(load_tokenizer(files.model, treatment["max_length"]), texts)
-    with Progress("prediction", len(texts), "texts") as progress:
-        network = NetworkOutput(*score(model, cache, np.arange(len(texts)), options, device, progress.advance))
-    scores, nearest = evidence.scores(network, texts, device)
-    probabilities = combiner.probabilities(scores, tree)
-    predicted = tree.close(decode(probabilities, thresholds.values, tree, decoding))
-    ids = evidence.neighbours.named(nearest, named) if evidence.neighbours and nearest else None
-    return Prediction(predicted, probabilities, tree, cache.facts["truncated_documents"], ids)
+
+    model: Classifier
+    tree: LabelTree
+    tokenizer: Any
+    evidence: Evidence
+    combiner: Combiner
+    thresholds: Thresholds
+    decoding: DecodingOptions
+    options: ScoringOptions
+    device: torch.device
+
+    @classmethod
+    def read(cls, files: ModelFiles, options: ScoringOptions) -> "TextClassifier":
+        """Raises UserError where files are missing, damaged, or not of one model, and as `choose_device` does."""
+        device = choose_device(options.accelerator, "scoring")
+        model, tree, treatment = load_model(files.model, options.batching)
+        files.check()
+        thresholds, decoding = read_thresholds(files.thresholds, tree)
+        combiner, neighbour_options = read_combiner(files.combiner, tree)
+        evidence = Evidence.read(combiner.sources, neighbour_options, tree, files.linear, files.neighbours)
+        tokenizer = load_tokenizer(files.model, treatment["max_length"])
+        return cls(model, tree, tokenizer, evidence, combiner, thresholds, decoding, options, device)
+
+    def predict(
+        self, texts: Sequence[str], named: int = 5, advance: Callable[[int], None] = lambda count: None
+    ) -> Prediction:
+        """Label texts.
+
+        named: how many neighbours per text are named; advance: called with the number of texts after each micro-batch.
+        A label brings its ancestors along, also where they alone would stay below their thresholds. Raises UserError as
+        `score` does, TypeError for a single text in place of a sequence of them, and ValueError for none.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is one text; give a list of texts")
+        if not len(texts):
+            raise ValueError("there are no texts")
+        cache = TokenCache.of_texts(self.tokenizer, texts)
+        network = NetworkOutput(*score(self.model, cache, np.arange(len(texts)), self.options, self.device, advance))
+        scores, nearest = self.evidence.scores(network, texts, self.device)
+        probabilities = self.combiner.probabilities(scores, self.tree)
+        predicted = decode(probabilities, self.thresholds.values, self.tree, self.decoding)
+        index = self.evidence.neighbours
+        return Prediction(
+            self.tree.close(predicted), probabilities, self.tree, self._cut_off(texts, cache),
+            index.named(nearest, named) if index and nearest else None,
+            nearest.similarities[:, :named] if nearest else None,
+        )  # fmt: skip
+
+    def _cut_off(self, texts: Sequence[str], cache: TokenCache) -> np.ndarray:
+        """The share of each text's characters behind its last token that was read."""
+        shares = np.zeros(len(texts), dtype=np.float32)
+        longest = np.flatnonzero(cache.lengths == cache.facts["max_length"])
+        for position in longest.tolist():
+            encoding = self.tokenizer.backend_tokenizer.encode(texts[position])
+            if encoding.overflowing:
+                shares[position] = 1 - max(end for _, end in encoding.offsets) / len(texts[position])
+        return shares

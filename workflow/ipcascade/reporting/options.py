@@ -30,3 +30,16 @@ class FigureOptions(Section):
     resolution: Annotated[int, Field(ge=72, le=1200), WHOLE] = 300
     """Dots per inch of the PNG."""
     colours: FigureColours = FigureColours()
+
+
+class ReleaseOptions(Section):
+    """What the card of a released model says that no file knows."""
+
+    name: Text = "ipcascade-model"
+    """Its name."""
+    licence: Text | None = None
+    """Licence of the model, as an identifier of the hub: cc-by-4.0, mit, other."""
+    edition: Text | None = None
+    """Edition of the data: "PATSTAT Global, Autumn 2025"."""
+    citation: Text | None = None
+    """How to cite the model."""

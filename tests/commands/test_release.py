@@ -1,0 +1,245 @@
+"""A released model: whole, checked, of one piece; in Python, at a terminal and for tables it labels as the workflow."""
+
+import io
+import json
+import re
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from chain import make, predict_arguments
+from huggingface_hub import ModelCard
+from transformers import AutoModel
+
+from ipcascade import load
+from ipcascade.cli import main
+from ipcascade.commands.classify import described
+from ipcascade.core.documents import read_scores
+from ipcascade.core.errors import UserError
+from ipcascade.core.files import file_checksum, read_json
+from ipcascade.inference.options import ScoringOptions
+from support import config_file
+
+TEXTS = ["an antibody for a device", "a signal of the circuit with an engine", "an acid"]
+CPU = ScoringOptions(accelerator="cpu")
+
+
+@pytest.fixture(scope="module")
+def results(files, tmp_path_factory, tree):
+    return make(files, tmp_path_factory.mktemp("released"), tree)
+
+
+def release(results, folder, metrics="metrics/test.json", **sections):
+    config = ["--config", str(config_file(folder.parent, **sections))] if sections else []
+    paths = {"--model": "model", "--linear": "linear", "--neighbours": "neighbours", "--combiner": "combiner.json",
+             "--thresholds": "thresholds.json", "--metrics": metrics}  # fmt: skip
+    given = [word for option, name in paths.items() for word in (option, results.path(name))]
+    encoder = ["--encoder-facts", str(results.files.encoder / "encoder.json")]
+    return main(["release", *results.files.documents(), *encoder, *given, "--release", str(folder), *config])
+
+
+@pytest.fixture(scope="module")
+def released(results, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("handed on") / "my model"
+    assert release(results, folder) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(released, tmp_path):
+    return shutil.copytree(released, tmp_path / "copy")
+
+
+def test_the_folder_holds_what_prediction_needs_and_a_checksum_of_each_file(released, results):
+    files = read_json(released / "manifest.json")["files"]
+    present = {str(path.relative_to(released)) for path in released.rglob("*") if path.is_file()}
+    assert present == {*files, "manifest.json", "README.md"}
+    assert {name: file_checksum(released / name) for name in files} == files
+    for name in (
+        "model.safetensors", "labels.json", "tokenizer.json", "combiner.json", "thresholds.json",
+        "linear/linear.safetensors", "neighbours/vectors.safetensors", "metrics.json", "run_config.yaml",
+    ):  # fmt: skip
+        assert name in files
+    assert not [name for name in present if "provenance" in name]
+
+
+def test_a_second_release_has_the_same_bytes(results, released, tmp_path):
+    assert release(results, tmp_path / "again") == 0
+    for path in released.rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "again" / path.relative_to(released)).read_bytes()
+
+
+def test_python_labels_what_the_workflow_labels(results, released):
+    ids, scores = read_scores(results.folder / "test.parquet", results.tree)
+    corpus = pl.read_parquet(results.files.corpus).filter(pl.col("document_id").is_in(ids))
+    found = load(released, CPU).predict(corpus["text"].to_list())
+    assert np.array_equal(found.probabilities, scores)
+    for labels, predicted in zip(found.labels, found.predicted, strict=True):
+        assert {label.code for label in labels} == {results.tree.labels[column] for column in np.flatnonzero(predicted)}
+        assert [label.level for label in labels] == sorted((label.level for label in labels), reverse=True)
+    some = next(label for labels in found.labels for label in labels if label.level == "class")
+    assert some.title == results.tree.titles[results.tree.index[some.code]]
+
+
+def test_the_same_texts_get_the_same_labels_by_files_and_by_release(results, released, tmp_path):
+    (tmp_path / "new.csv").write_text("document_id,text\n" + "".join(f"{n},{t}\n" for n, t in enumerate(TEXTS)))
+    assert main(predict_arguments(results, tmp_path / "new.csv", tmp_path / "a.parquet")) == 0
+    words = ["predict", "--model", str(released), "--texts", str(tmp_path / "new.csv"), "--predictions"]
+    assert main([*words, str(tmp_path / "b.parquet")]) == 0
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_transformers_load_the_encoder(released):
+    assert AutoModel.from_pretrained(released).config.hidden_size == 32
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "labels.json", "thresholds.json", "combiner.json", "tokenizer.json",
+             "linear/vocabulary.txt", "neighbours/documents.parquet"]
+)  # fmt: skip
+def test_a_file_that_was_changed_or_is_missing_is_refused(copy, name):
+    with (copy / name).open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(UserError, match=re.escape(f"{copy / name} is not the file that was released")):
+        load(copy, CPU)
+    (copy / name).unlink()
+    with pytest.raises(UserError, match=re.escape(f"{copy / name} is missing from the released model")):
+        load(copy, CPU)
+
+
+def test_the_card_may_be_edited(copy):
+    (copy / "README.md").write_text("mine")
+    assert load(copy, CPU).predict(TEXTS).labels
+
+
+@pytest.mark.parametrize("name", ["../other.json", "/etc/hostname"])
+def test_a_manifest_names_no_file_outside_the_folder(copy, name):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="is not inside the folder"):
+        load(copy, CPU)
+
+
+def test_a_folder_that_is_no_release_is_one_sentence(results, tmp_path, capsys):
+    words = ["classify", "an acid", "--model"]
+    assert main([*words, results.path("model")]) == 1
+    assert "is not the folder of a released model: it has no manifest.json" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "absent")]) == 1
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_files_of_two_models_are_refused(files, results, tree, tmp_path, capsys):
+    (tmp_path / "other").mkdir()
+    other = make(files, tmp_path / "other", tree, seed=7)
+    for name, sentence in {
+        "thresholds.json": "the thresholds were fitted on other probabilities",
+        "combiner.json": "the thresholds were fitted on other probabilities",
+        "model": "it was fitted with another network",
+        "neighbours": "it was fitted with another neighbours",
+    }.items():
+        arguments = predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")
+        (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+        arguments[arguments.index(results.path(name))] = other.path(name)
+        assert main(arguments) == 1
+        error = capsys.readouterr().err
+        assert "do not belong together" in error and sentence in error, name
+
+
+def test_a_model_that_is_not_released_needs_all_its_files(results, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+    arguments = predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")
+    place = arguments.index("--thresholds")
+    assert main(arguments[:place] + arguments[place + 2 :]) == 1
+    assert "--combiner is of a model that is not released, which needs" in capsys.readouterr().err
+
+
+def test_the_card_has_the_measures_on_test(results, released):
+    card, metrics = ModelCard.load(released / "README.md"), read_json(results.folder / "metrics/test.json")
+    of = {result.metric_name: result for result in card.data.eval_results}
+    for name, (level, key) in {
+        "Section F1 micro": ("section", "f1_micro"), "Class F1 macro": ("class", "f1_macro"),
+        "Hierarchical F1 micro": ("hierarchical", "f1_micro"),
+    }.items():  # fmt: skip
+        assert of[name].metric_value == round(metrics["measures"][level][key], 4)
+        assert of[name].dataset_split == "test"
+    low, high = metrics["confidence_intervals"]["class.f1_micro"]
+    assert f"{metrics['measures']['class']['f1_micro']:.4f} ({low:.4f}–{high:.4f})" in card.text
+    assert f"{metrics['documents']} documents that no choice was made on" in card.text
+
+
+def test_the_card_says_what_the_config_says(results, tmp_path):
+    sections = {
+        "release": {"name": "my-ipc", "licence": "cc-by-4.0", "edition": "Autumn 2025", "citation": "Me (2026)"},
+        "corpus": {"offices": ["EP"], "first_year": 1990, "documents": None},
+        "splits": {"by": "year"},
+    }
+    assert release(results, tmp_path / "r", **sections) == 0
+    card = ModelCard.load(tmp_path / "r" / "README.md")
+    assert (card.data.license, card.data.model_name) == ("cc-by-4.0", "my-ipc")
+    for phrase in ("edition Autumn 2025", "offices: EP", "first filed: since 1990", "sample: all documents",
+                   "by year of first filing", "encoder: tiny", "Me (2026)"):  # fmt: skip
+        assert phrase in card.text
+
+
+def test_no_path_of_this_machine_is_handed_on(results, tmp_path):
+    sections = {
+        "source": {"path": str(tmp_path / "secret")}, "prediction": {"inputs": {"x": str(tmp_path / "new.csv")}},
+        "encoder": {"name": str(tmp_path / "secret" / "tiny"), "revision": None},
+    }  # fmt: skip
+    assert release(results, tmp_path / "r", **sections) == 0
+    for path in (tmp_path / "r").rglob("*"):
+        if path.is_file():
+            assert str(tmp_path).encode() not in path.read_bytes(), path
+    assert yaml.safe_load((tmp_path / "r" / "run_config.yaml").read_text())["encoder"]["name"] == "tiny"
+
+
+def test_measures_of_validation_are_no_results_on_test(results, tmp_path, capsys):
+    documents = results.files.documents()
+    assert main(["metrics", *documents, "--split", "val", "--scores", results.path("val.parquet"), "--thresholds",
+                 results.path("thresholds.json"), "--metrics", results.path("metrics/val.json")]) == 0  # fmt: skip
+    assert release(results, tmp_path / "r", metrics="metrics/val.json") == 1
+    assert "val.json measures the split 'val'" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("standard_input", [False, True])
+def test_a_person_reads_labels_and_nearest_documents(released, results, capsys, monkeypatch, standard_input):
+    monkeypatch.setattr("sys.stdin", io.StringIO(TEXTS[0]))
+    assert main(["classify", *([] if standard_input else [TEXTS[0]]), "--model", str(released)]) == 0
+    shown = capsys.readouterr().out
+    found = load(released, CPU).predict([TEXTS[0]])
+    for label in found.labels[0]:
+        assert re.search(rf"{label.code} +{label.probability:.2f}  {re.escape(label.title)}", shown)
+    assert found.labels[0] and all(name in shown for name in found.neighbours[0])
+
+
+def test_no_text_is_one_sentence(released, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(" \n"))
+    assert main(["classify", "--model", str(released)]) == 1
+    assert "there is no text" in capsys.readouterr().err
+
+
+def test_a_text_without_labels_shows_the_most_probable_one(released):
+    found = load(released, CPU).predict(TEXTS[:1])
+    found.predicted[:] = False
+    assert "no label is probable enough\nthe most probable: " in described(found)
+
+
+def test_what_was_not_read_of_a_text_is_told(released):
+    classifier = load(released, CPU)
+    words = classifier.tokenizer.backend_tokenizer.truncation["max_length"] - 2  # beside [CLS] and [SEP]
+    texts = [" ".join(["acid"] * count) for count in (words, words + 1, 2 * words)]
+    assert classifier.predict(texts).cut_off == pytest.approx([0, 1 / (words + 1), 0.5], abs=0.01)
+    assert "the last 50% of the text were not read" in described(classifier.predict(texts[2:]))
+
+
+def test_one_text_is_no_list_of_texts(released):
+    classifier = load(released, CPU)
+    with pytest.raises(TypeError, match="give a list of texts"):
+        classifier.predict("an acid")
+    with pytest.raises(ValueError, match="no texts"):
+        classifier.predict([])
