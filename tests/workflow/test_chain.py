@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from ipcascade import load
 from ipcascade.core.files import file_checksum
 from ipcascade.core.names import (
     ANALYSIS,
@@ -22,6 +23,7 @@ from ipcascade.core.names import (
     WEIGHTS,
 )
 from ipcascade.core.provenance import read_provenance
+from ipcascade.inference.options import ScoringOptions
 from projects import SHOWN_COMMAND
 from support import OF_THE_MACHINE
 
@@ -103,11 +105,20 @@ def test_a_printed_command_can_be_copied_and_run(finished):
     assert finished.planned("all", "baseline") == set()
 
 
+def test_a_model_is_released_by_a_target(finished):
+    assert finished.run("results/release/manifest.json") == {"release"}
+    assert finished.planned("results/release/manifest.json") == set()
+    found = load(finished.folder / "results/release", ScoringOptions(accelerator="cpu")).predict(["an antibody"])
+    assert found.probabilities.shape == (1, len(found.tree.labels))
+
+
 def test_new_texts_are_labelled_by_a_target(finished):
     (finished.folder / "new.csv").write_text("document_id,text\nx1,an antibody\nx2,a valve for an engine\n")
     finished.configure(prediction={"inputs": {"new": "new.csv"}})
     assert finished.run("results/predictions/new.parquet") == {"predict"}
     assert pl.read_parquet(finished.folder / "results/predictions/new.parquet")["document_id"].to_list() == ["x1", "x2"]
+    assert finished.run("results/predictions/new.csv") == {"predict"}
+    assert pl.read_csv(finished.folder / "results/predictions/new.csv")["document_id"].to_list() == ["x1", "x2"]
     done = finished.snakemake(
         "--cores", "1", "--configfile", "mine.yaml", "-n", "results/predictions/old.parquet", check=False
     )

@@ -28,6 +28,7 @@ from ipcascade.evaluation.options import (
 )
 from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import PredictionOptions, ScoringOptions
+from ipcascade.matrices.options import MatrixOptions
 from ipcascade.reporting.options import FigureOptions, ReleaseOptions
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
@@ -77,6 +78,10 @@ class Config(Section):
     analysis: AnalysisOptions = AnalysisOptions()
     figures: FigureOptions = FigureOptions()
     prediction: PredictionOptions = PredictionOptions()
+    matrices: dict[Annotated[str, Field(pattern=FILE_NAME)], MatrixOptions] = Field({})
+    """Units (projects) by technologies, made into results/matrices/NAME.parquet and .csv (long) and NAME_wide.parquet
+    and .csv, and results/figures/matrix_NAME.pdf. For example {by_funder: {input: projects, by: [funder, year], weight:
+    money}}. Keys of each: input (a name in prediction.inputs), unit, by, weight, level, measure, floor, bootstrap."""
     release: ReleaseOptions = ReleaseOptions()
     comparison: ComparisonOptions = ComparisonOptions()
     runs: dict[Annotated[str, Field(pattern=FILE_NAME)], dict[str, Any]] = Field({})
@@ -114,6 +119,20 @@ class Config(Section):
         if self.comparison.reference not in {MAIN_RUN, *BUILT_IN_RUNS, *self.runs}:
             known = ", ".join({MAIN_RUN: 0, **BUILT_IN_RUNS, **self.runs})
             raise ValueError(f"comparison.reference: there is no run {self.comparison.reference!r}; there are {known}")
+        for name, matrix in self.matrices.items():
+            if name.endswith("_wide"):
+                raise ValueError(f"matrices: {name!r} is what the wide table of another one is called; choose another")
+            if matrix.input not in self.prediction.inputs:
+                known = ", ".join(self.prediction.inputs) or "none"
+                raise ValueError(
+                    f"matrices.{name}.input: prediction.inputs has no table {matrix.input!r} (there is: {known})"
+                )
+            if matrix.level is not None and matrix.level not in levels:
+                raise ValueError(
+                    f"matrices.{name}.level: {matrix.level!r} is not a level; corpus.levels has {', '.join(levels)}"
+                )
+        if self.matrices and self.prediction.layout != "wide":
+            raise ValueError("matrices: they are made from predictions of prediction.layout: wide")
         if self.thresholds.method == "reference" and len(levels) != 2:
             raise ValueError("thresholds.method: reference is defined for two levels; choose global or per_label")
         return self

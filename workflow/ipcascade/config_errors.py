@@ -35,6 +35,8 @@ def sentence(
     place = _place(keys, raw, files)
     if kind == "extra_forbidden":
         return f"{_where(place)}unknown key {_name(keys)!r}{_nearest(keys, model)}"
+    if kind == "missing":
+        return f"{_where(place)}{_name(keys)} lacks the key {first['loc'][-1]!r}"
     if kind == "value_error" and isinstance(first["input"], Mapping):
         return f"{_where(place)}{_name(keys)}: {first['ctx']['error']}"
     value = _value(keys, raw)

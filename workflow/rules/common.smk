@@ -253,3 +253,14 @@ def no_file_but_a_checked_encoder(wildcards):
 @checks.ends_the_run
 def texts_to_label(wildcards):
     return checks.texts_of(CONFIG, wildcards.name)
+
+
+@checks.ends_the_run
+def predictions_of_matrix(wildcards):
+    return f"results/predictions/{checks.matrix_of(CONFIG, wildcards.name).input}.parquet"
+
+
+def options_of_matrix(wildcards):
+    """What a matrix depends on beside its predictions, as one text."""
+    matrix = checks.matrix_of(CONFIG, wildcards.name).model_dump(mode="json")
+    return json.dumps([settings.section_options(CONFIG, "seed", "evaluation.confidence"), matrix], sort_keys=True)

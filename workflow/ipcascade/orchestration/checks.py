@@ -18,6 +18,7 @@ from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
+from ipcascade.matrices.options import MatrixOptions
 from ipcascade.sources.patstat.delivery import delivery_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
@@ -141,3 +142,10 @@ def texts_of(config: Config, name: str) -> str:
     if not Path(path).is_file():
         raise UserError(f"config: prediction.inputs.{name}: the file {path} does not exist")
     return path
+
+
+def matrix_of(config: Config, name: str) -> MatrixOptions:
+    """The matrix that the config calls `name`. Raises UserError where there is none."""
+    if name not in config.matrices:
+        raise UserError(f"config: matrices has no {name!r} (there is: {', '.join(config.matrices) or 'none'})")
+    return config.matrices[name]

@@ -1,0 +1,1 @@
+"""Units (projects, firms, regions) by technologies, counted from predictions."""

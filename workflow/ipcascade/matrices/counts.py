@@ -1,0 +1,153 @@
+"""Counts of technologies by rows of units, added up from predictions, text by text.
+
+A unit counts with its weight, whatever the number n of its texts. With the probabilities p and the predicted labels of
+its texts it adds to each label
+
+    expected:    the mean over its texts of p (so of calibrated probabilities: how many units are to be expected)
+    fractional:  the mean over its texts of 1 / (labels of the text), where the label is predicted
+    whole:       1, where the label is predicted for at least one of its texts
+
+Everything is added in the order of the table, in double precision: the same predictions give the same bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from ipcascade.core.random_streams import stream
+
+MEASURES = ("expected", "fractional", "whole")
+
+
+class Block(NamedTuple):
+    """Some texts: predicted (bool) and probabilities (float32), [texts, labels]."""
+
+    predicted: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Units:
+    """Which unit each text belongs to, and which row each unit.
+
+    unit_of: int64 [texts]; row_of: int64 [units]; weights: float64 [units]; rows: how many there are.
+    """
+
+    unit_of: np.ndarray
+    row_of: np.ndarray
+    weights: np.ndarray
+    rows: int
+
+    @property
+    def texts(self) -> np.ndarray:
+        """int64 [units]: their texts."""
+        return np.bincount(self.unit_of, minlength=len(self.row_of))
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 [rows]: their units."""
+        return np.bincount(self.row_of, minlength=self.rows)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """float64 [rows]: the weights of their units."""
+        return np.bincount(self.row_of, weights=self.weights, minlength=self.rows)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """float64 [rows, labels] by measure; low, high: bounds of their intervals, None where no unit has several texts."""
+
+    values: dict[str, np.ndarray]
+    low: dict[str, np.ndarray] | None
+    high: dict[str, np.ndarray] | None
+
+
+def count(units: Units, blocks: Iterator[Block], labels: int, samples: int, confidence: float, seed: int) -> Counts:
+    """Add up the texts of all blocks, which come in the order of `units.unit_of`.
+
+    samples: of the bootstrap, in which the texts of each unit with several are drawn with replacement; memory holds the
+    texts of these units, and one block of all others. Intervals are percentiles, of the share `confidence`.
+    """
+    texts = units.texts
+    alone = texts[units.unit_of] == 1
+    values = {measure: np.zeros((units.rows, labels)) for measure in MEASURES}
+    several: list[Block] = []
+    start = 0
+    for block in blocks:
+        stop = start + len(block.predicted)
+        here = alone[start:stop]
+        unit = units.unit_of[start:stop][here]
+        for measure, amounts in _of_texts(Block(block.predicted[here], block.probabilities[here])).items():
+            np.add.at(values[measure], units.row_of[unit], units.weights[unit, None] * amounts)
+        several.append(Block(block.predicted[~here], block.probabilities[~here]))
+        start = stop
+    if alone.all():
+        return Counts(values, None, None)
+    others = _Several(units, units.unit_of[~alone], *(np.concatenate(parts) for parts in zip(*several, strict=True)))
+    for measure, amounts in others.amounts(np.ones(len(others.unit_of))).items():
+        values[measure] += amounts
+    if not samples:
+        return Counts(values, None, None)
+    return Counts(values, *others.intervals(values, samples, confidence, seed))
+
+
+def _of_texts(block: Block) -> dict[str, np.ndarray]:
+    """What each text adds by measure, were it a unit of its own: float64 [texts, labels]."""
+    predicted = block.predicted.astype(np.float64)
+    return {
+        "expected": block.probabilities.astype(np.float64),
+        "fractional": predicted / np.maximum(predicted.sum(axis=1, keepdims=True), 1),
+        "whole": predicted,
+    }
+
+
+class _Several:
+    """The texts of units that have several: unit_of [texts], and what is predicted for each."""
+
+    def __init__(self, units: Units, unit_of: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> None:
+        self.unit_of = unit_of
+        self._units, self._of_texts = units, _of_texts(Block(predicted, probabilities))
+        self._sizes = units.texts[unit_of]
+        own, self._position = np.unique(unit_of, return_inverse=True)
+        self._to_rows = sparse.csr_matrix(
+            (units.weights[own], (units.row_of[own], np.arange(len(own)))), shape=(units.rows, len(own))
+        )
+
+    def amounts(self, times: np.ndarray) -> dict[str, np.ndarray]:
+        """What they add to the rows by measure, where each text is there so many times: float64 [rows, labels]."""
+        shape = (self._to_rows.shape[1], len(times))
+        means = sparse.csr_matrix((times / self._sizes, (self._position, np.arange(len(times)))), shape=shape)
+        drawn = sparse.csr_matrix(((times > 0) * 1.0, (self._position, np.arange(len(times)))), shape=shape)
+        return {
+            "expected": self._to_rows @ (means @ self._of_texts["expected"]),
+            "fractional": self._to_rows @ (means @ self._of_texts["fractional"]),
+            "whole": self._to_rows @ ((drawn @ self._of_texts["whole"]) > 0).astype(np.float64),
+        }
+
+    def intervals(
+        self, values: dict[str, np.ndarray], samples: int, confidence: float, seed: int
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Bounds of the counts `values`: percentiles over samples of these texts, all other texts staying."""
+        ones = self.amounts(np.ones(len(self.unit_of)))
+        generator = stream(seed, "matrix bootstrap")
+        order = np.argsort(self._position, kind="stable")
+        sizes = np.bincount(self._position)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        drawn: dict[str, list[np.ndarray]] = {measure: [] for measure in MEASURES}
+        for _ in range(samples):
+            places = (generator.random(len(order)) * np.repeat(sizes, sizes)).astype(np.int64) + np.repeat(
+                starts, sizes
+            )
+            times = np.bincount(order[places], minlength=len(order)).astype(np.float64)
+            for measure, amounts in self.amounts(times).items():
+                drawn[measure].append(amounts - ones[measure])
+        bounds = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = {}, {}
+        for measure, differences in drawn.items():
+            below, above = np.quantile(np.stack(differences), bounds, axis=0)
+            low[measure], high[measure] = values[measure] + below, values[measure] + above
+        return low, high

@@ -1,0 +1,36 @@
+# Matrices. Requires: predictions of new texts (results/predictions/{input}.parquet) and the model's labels.
+# Makes: results/matrices/{name}.parquet and .csv (long), {name}_wide.parquet and .csv.
+
+
+rule matrix:
+    input:
+        predictions=predictions_of_matrix,
+        labels=shared("train", f"results{{run}}/model/{LABELS}"),
+    output:
+        multiext("results/matrices/{name}", ".parquet", ".csv", "_wide.parquet", "_wide.csv"),
+    log:
+        "logs/matrix_{name}.log",
+    benchmark:
+        "logs/benchmarks/matrix_{name}.jsonl"
+    wildcard_constraints:
+        name="[A-Za-z0-9_-]+(?<!_wide)",
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        config=run_config,
+        model=input_folder("labels"),
+        stem=output_stem,
+        options=options_of_matrix,
+        code=code("matrix"),
+    shell:
+        "python -m ipcascade matrix --config {params.config} --threads {threads} --log {log} --name {wildcards.name}"
+        " --predictions {input.predictions} --model {params.model} --stem {params.stem}"
+
+
+rule matrices:
+    input:
+        expand(rules.matrix.output, name=CONFIG.matrices),
