@@ -137,7 +137,8 @@ def test_a_column_that_matrices_add_cannot_name_rows(matrix, capsys):
         ),
         ({"matrices": {"m": {"input": "new", "level": "group"}}}, "matrices.m.level: 'group' is not a level"),
         ({"matrices": {"m_wide": {"input": "new"}}}, "choose another"),
-        ({"matrices": {"m": {}}}, "matrices.m.input"),
+        ({"matrices": {"m": {"by": ["year"]}}}, "matrices.m lacks the key 'input'"),
+        ({"matrices": {"m": {"input": "new", "unti": "p"}}}, "unknown key 'matrices.m.unti'"),
         ({"matrices": {"m": {"input": "new"}}, "prediction": {"layout": "long"}}, "prediction.layout: wide"),
     ],
 )
