@@ -1,5 +1,5 @@
 # Matrices. Requires: predictions of new texts (results/predictions/{input}.parquet) and the model's labels.
-# Makes: results/matrices/{name}.parquet and .csv (long), {name}_wide.parquet and .csv.
+# Makes: results/matrices/{name}.parquet and .csv (long), {name}_wide.parquet and .csv; the figure matrix_{name}.
 
 
 rule matrix:
@@ -31,6 +31,41 @@ rule matrix:
         " --predictions {input.predictions} --model {params.model} --stem {params.stem}"
 
 
+rule matrix_figure:
+    input:
+        "results/matrices/{name}.parquet",
+    output:
+        multiext("results/figures/matrix_{name}", ".pdf", ".svg"),
+        report(
+            "results/figures/matrix_{name}.png",
+            caption="../report/matrix.rst",
+            category="Matrices",
+            labels={"matrix": "{name}"},
+        ),
+    log:
+        "logs/matrix_figure_{name}.log",
+    benchmark:
+        "logs/benchmarks/matrix_figure_{name}.jsonl"
+    wildcard_constraints:
+        name="[A-Za-z0-9_-]+(?<!_wide)",
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        options=options_of_matrix,
+        figures=options("figures", "corpus.levels"),
+        code=code("matrix_figure"),
+    shell:
+        "python -m ipcascade matrix_figure --config {params.config} --threads {threads} --log {log}"
+        " --name {wildcards.name} --matrix {input} --stem {params.stem}"
+
+
 rule matrices:
     input:
         expand(rules.matrix.output, name=CONFIG.matrices),
+        expand(rules.matrix_figure.output, name=CONFIG.matrices),

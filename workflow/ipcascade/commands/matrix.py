@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from ipcascade.config import Config, section_options
+from ipcascade.core.block_files import write_blocks
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import read_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import LABELS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import ModelLabels
-from ipcascade.inference.prediction_tables import write_blocks
 from ipcascade.matrices.counts import count
 from ipcascade.matrices.tables import long_table, read_blocks, read_units, wide_table
 

@@ -8,12 +8,12 @@ import torch
 
 from ipcascade.commands._model import add_model_files, model_files
 from ipcascade.config import Config, section_options
+from ipcascade.core.block_files import ENDINGS
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum, folder_checksum
 from ipcascade.core.provenance import write_provenance
 from ipcascade.inference.labelling import label_table
 from ipcascade.inference.prediction import TextClassifier
-from ipcascade.inference.prediction_tables import ENDINGS
 from ipcascade.inference.texts import TextTable
 
 log = logging.getLogger(__name__)

@@ -16,11 +16,12 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 
+from ipcascade.core.block_files import ParquetBlocks, write_blocks
 from ipcascade.core.files import dump_json, read_json, write_json, written_whole
 from ipcascade.core.progress import Progress
 from ipcascade.inference.options import PredictionOptions
 from ipcascade.inference.prediction import TextClassifier
-from ipcascade.inference.prediction_tables import ParquetBlocks, check_columns, table_of, write_blocks
+from ipcascade.inference.prediction_tables import check_columns, table_of
 from ipcascade.inference.texts import BLOCK_ROWS, TextTable
 
 log = logging.getLogger(__name__)

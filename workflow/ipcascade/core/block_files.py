@@ -1,0 +1,76 @@
+"""Tables for users, written block by block, so that their size does not matter: as Parquet or as CSV."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ipcascade.core.errors import UserError
+from ipcascade.core.files import table_metadata, written_whole
+
+SEPARATOR = ";"
+"""Between the codes, or ids, of a list in a CSV."""
+ENDINGS = (".parquet", ".csv")
+
+
+class _Writer(Protocol):
+    def write(self, block: pl.DataFrame) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ParquetBlocks:
+    """A Parquet file with a row group per block. The first block says which columns there are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, block: pl.DataFrame) -> None:
+        """Add a block."""
+        table = block.to_arrow(compat_level=pl.CompatLevel.oldest()).replace_schema_metadata(table_metadata({}))
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
+
+    def close(self) -> None:
+        """End the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+class _CsvBlocks:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._header = True
+
+    def write(self, block: pl.DataFrame) -> None:
+        joined = [
+            pl.col(name).cast(pl.List(pl.String)).list.join(SEPARATOR, ignore_nulls=True)
+            for name, kind in block.schema.items()
+            if isinstance(kind, pl.List)
+        ]
+        block.with_columns(joined).write_csv(self._file, include_header=self._header)
+        self._header = False
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def write_blocks(path: Path, blocks: Iterable[pl.DataFrame]) -> None:
+    """Write the blocks of a table whole, as Parquet or CSV by the ending of the path.
+
+    Lists are joined with `SEPARATOR` in a CSV. Raises UserError for a column that a CSV cannot hold.
+    """
+    with written_whole(path) as temporary:
+        writer: _Writer = _CsvBlocks(temporary) if path.suffix.lower() == ".csv" else ParquetBlocks(temporary)
+        try:
+            for block in blocks:
+                writer.write(block)
+        except (pl.exceptions.ComputeError, pa.ArrowException) as error:
+            raise UserError(f"{path} cannot be written: {str(error).splitlines()[0]}; write .parquet") from error
+        finally:
+            writer.close()
