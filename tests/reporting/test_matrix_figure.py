@@ -26,7 +26,7 @@ def table(rows, technologies=30, by=("funder",), years=None):
         names = {name: f"{name} {row:03}" if name != "year" else str(years[row % len(years)]) for name in by}
         found += [
             {
-                **names, "technology": f"{chr(65 + t // 10)}{t:02}", "title": TITLES[t % 3], "units": row + 1,
+                **names, "technology": f"{chr(65 + t // 10)}{t:02}", "title": TITLES[t % 3], "units": 10 * (row + 1),
                 "weight": float(row + 1), "expected": float((row + 1) * (t + 1)), "whole": 1.0, "fractional": 0.5,
             }
             for t in range(technologies)
@@ -97,6 +97,15 @@ def test_missing_values_of_rows_are_dashes_and_no_year():
     figure = matrix_figure.draw(made, ["funder", "year"], "expected", "class", OPTIONS)
     assert figure.axes[0].get_yticklabels()[2].get_text() == "funder 002, –"
     assert not [line for axes in figure.axes for line in axes.lines], "two years are left"
+
+
+def test_years_of_few_units_are_not_drawn():
+    made = table(6, 3, by=("funder", "year"), years=[2001, 2002, 2003, 2004]).with_columns(
+        units=pl.when(pl.col("year") == "2004").then(9).otherwise("units")
+    )
+    figure = matrix_figure.draw(made, ["funder", "year"], "expected", "class", OPTIONS)
+    curves = {line.get_label(): line for axes in figure.axes for line in axes.lines}
+    assert list(curves["A02"].get_xdata()) == [2001, 2002, 2003]
 
 
 def test_an_empty_matrix_is_refused():

@@ -3,7 +3,7 @@
 Panel (a) is a heat map: the shares of technologies within each row, of the rows with the largest weight and the
 technologies with the largest counts, both in the order of the table (which is that of the label tree, and of years).
 Panel (b) has the counts of the largest technologies over all rows. Where a column that names the rows holds years,
-panel (c) shows the shares of the largest technologies by year.
+panel (c) shows the shares of the largest technologies by year, of years with `FEWEST_UNITS` units or more.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,10 @@ MOST_ROWS = 24
 MOST_TECHNOLOGIES = 24
 MOST_BARS = 12
 MOST_CURVES = 5
-LONGEST_NAME = 26  # characters of the name of a row
-LONGEST_TITLE = 44
+LONGEST_NAME = 44  # characters of the name of a row
+LONGEST_TITLE = 40
 FEWEST_YEARS = 3
+FEWEST_UNITS = 10  # of a year; shares of fewer are noise
 _ROW_INCHES = 0.16
 
 
@@ -87,7 +88,7 @@ def _matrix(table: pl.DataFrame, rows: Sequence[str], measure: str) -> _Matrix:
     values = np.zeros((len(names), len(technologies)))
     values[row_of.to_numpy(), column_of.to_numpy()] = table[measure].to_numpy()
     return _Matrix(
-        [", ".join("–" if value is None else str(value) for value in row[:-1]) for row in names.iter_rows()],
+        [", ".join(_named(value) for value in row[:-1]) for row in names.iter_rows()],
         names["weight"].to_numpy(),
         values,
         technologies["technology"].to_list(),
@@ -116,7 +117,11 @@ def _draw_shares(axes: Axes, matrix: _Matrix, figure: Figure, options: FigureOpt
     bar.set_label("% of the row")
     bar.outline.set_linewidth(style.HAIRLINE)
     if len(rows) < len(matrix.names):
-        axes.set_title(f"{len(rows)} of {len(matrix.names):,} rows, those of the largest weight", loc="right")
+        axes.set_title(
+            f"{len(rows)} of {len(matrix.names):,} rows, those of the largest weight",
+            loc="right",
+            fontsize=options.font_size - 1,
+        )
 
 
 def _draw_largest(axes: Axes, matrix: _Matrix, level: str, options: FigureOptions) -> None:
@@ -143,9 +148,11 @@ def _years(table: pl.DataFrame, rows: Sequence[str], measure: str) -> pl.DataFra
     for name in rows:
         years = table[name].cast(pl.String).cast(pl.Int64, strict=False)
         known = years.drop_nulls()
+        units = table.with_columns(_year=years).unique([*rows], keep="first", maintain_order=True)
         is_year = len(known) and known.is_between(1500, 2200).all() and years.null_count() == _empty(table[name])
-        if is_year and known.n_unique() >= FEWEST_YEARS:
-            counts = table.with_columns(_year=years).drop_nulls("_year")
+        enough = units.group_by("_year").agg(pl.col("units").sum()).filter(pl.col("units") >= FEWEST_UNITS)["_year"]
+        if is_year and enough.drop_nulls().len() >= FEWEST_YEARS:
+            counts = table.with_columns(_year=years).filter(pl.col("_year").is_in(enough.drop_nulls().implode()))
             return counts.group_by("_year", "technology", maintain_order=True).agg(pl.col(measure).sum().alias("count"))
     return None
 
@@ -176,6 +183,10 @@ def _draw_years(axes: Axes, counts: pl.DataFrame, options: FigureOptions) -> Non
 def _sentence(title: str) -> str:
     """A title that is all in capitals, as in the IPC, as a sentence."""
     return capitalised(title.lower()) if title.isupper() else title
+
+
+def _named(value: object) -> str:
+    return "–" if value is None or value == "" else str(value)
 
 
 def _cut(text: str, longest: int) -> str:
