@@ -13,6 +13,7 @@ from ipcascade import config as configs
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC
 from ipcascade.orchestration import checks
+from ipcascade.sources.demo.files import PROJECTS
 
 
 def config(**sections) -> configs.Config:
@@ -67,6 +68,30 @@ def test_texts_to_label_are_named_and_there(tmp_path):
         checks.texts_of(named, "new")
     table.touch()
     assert checks.texts_of(named, "new") == str(table)
+    assert checks.text_files_of(named, "new") == [str(table)]
+
+
+def test_a_folder_of_texts_is_one_table_of_several_files(tmp_path):
+    named = config(prediction={"inputs": {"new": os.fspath(tmp_path)}})
+    for name in ("b.parquet", "a.parquet"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    assert checks.texts_of(named, "new") == str(tmp_path)
+    assert checks.text_files_of(named, "new") == [str(tmp_path / name) for name in ("a.parquet", "b.parquet")]
+
+
+def test_demo_projects_are_made_by_the_workflow_of_the_demo_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs = {"inputs": {"projects": PROJECTS}}
+    assert checks.texts_of(config(prediction=inputs, source={"kind": "demo"}), "projects") == PROJECTS
+    with pytest.raises(UserError, match="does not exist"):
+        checks.texts_of(config(prediction=inputs), "projects")
+
+
+def test_matrices_are_named():
+    options = {"inputs": {"new": "new.csv"}}
+    with pytest.raises(UserError, match=r"matrices has no 'old' \(there is: m\)"):
+        checks.matrix_of(config(prediction=options, matrices={"m": {"input": "new"}}), "old")
 
 
 # Names of files as users have them, with all that Snakemake may take for a wildcard or a variable.

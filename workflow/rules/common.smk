@@ -252,6 +252,11 @@ def no_file_but_a_checked_encoder(wildcards):
 
 @checks.ends_the_run
 def texts_to_label(wildcards):
+    return checks.text_files_of(CONFIG, wildcards.name)
+
+
+@checks.ends_the_run
+def table_to_label(wildcards):
     return checks.texts_of(CONFIG, wildcards.name)
 
 

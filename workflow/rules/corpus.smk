@@ -29,6 +29,31 @@ rule demo_delivery:
         " --label-tree={input.label_tree:q} --folder {params.folder}"
 
 
+rule demo_projects:
+    input:
+        label_tree=label_tree,
+        text=words_of_demo,
+    output:
+        demo.PROJECTS,
+    log:
+        "logs/demo_projects.log",
+    benchmark:
+        "logs/benchmarks/demo_projects.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        options=options("seed", "source.demo"),
+        code=code("demo_projects"),
+    shell:
+        "python -m ipcascade demo_projects --config {params.config} --threads {threads} --log {log}"
+        " --label-tree={input.label_tree:q} --projects {output}"
+
+
 rule corpus:
     input:
         delivery=files_of_delivery,

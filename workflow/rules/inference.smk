@@ -61,13 +61,14 @@ rule predict:
         gres="gpu:1",
     params:
         config=run_config,
+        texts=table_to_label,
         model=input_folder("model"),
         evidence=folder_options("linear", "neighbours"),
         options=options("scoring", "prediction.neighbours", "prediction.layout", "prediction.floor"),
         code=code("predict"),
     shell:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
-        " --texts={input.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
+        " --texts={params.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
         " --thresholds {input.thresholds} --predictions {output} --code {params.code}"
 
 

@@ -19,6 +19,7 @@ from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
 from ipcascade.matrices.options import MatrixOptions
+from ipcascade.sources.demo.files import PROJECTS
 from ipcascade.sources.patstat.delivery import delivery_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
@@ -139,9 +140,15 @@ def texts_of(config: Config, name: str) -> str:
         known = ", ".join(config.prediction.inputs) or "none"
         raise UserError(f"config: prediction.inputs has no table {name!r} (there is: {known})")
     path = user_path(f"prediction.inputs.{name}", config.prediction.inputs[name])
-    if not Path(path).is_file():
+    if not Path(path).exists() and not (config.source.kind == "demo" and path == PROJECTS):
         raise UserError(f"config: prediction.inputs.{name}: the file {path} does not exist")
     return path
+
+
+def text_files_of(config: Config, name: str) -> list[str]:
+    """The files of that table: itself, or those of its folder. Raises UserError as `texts_of` does."""
+    path = Path(texts_of(config, name))
+    return [str(file) for file in sorted(path.iterdir()) if file.is_file()] if path.is_dir() else [str(path)]
 
 
 def matrix_of(config: Config, name: str) -> MatrixOptions:

@@ -81,7 +81,7 @@ def write_delivery(folder: Path, documents: int, seed: int, tree: LabelTree, chu
     The row counts come last: where `RowCount.txt` exists, the delivery is whole.
     Raises UserError for a tree of other codes and where the folder cannot be written.
     """
-    world = _World.build(seed, documents, tree)
+    world = World.build(seed, documents, tree)
     with ExitStack() as files:
         # What is entered first is moved into place last.
         temporary = {name: files.enter_context(written_whole(folder / name)) for name in reversed(DELIVERY_FILES)}
@@ -95,7 +95,7 @@ def write_delivery(folder: Path, documents: int, seed: int, tree: LabelTree, chu
 
 
 @dataclass(frozen=True)
-class _World:
+class World:
     """What is the same in every chunk."""
 
     classes: Classes
@@ -103,7 +103,8 @@ class _World:
     subclasses: Subclasses
 
     @classmethod
-    def build(cls, seed: int, documents: int, tree: LabelTree) -> "_World":
+    def build(cls, seed: int, documents: int, tree: LabelTree) -> "World":
+        """That of a delivery of so many documents. Raises UserError for a tree whose codes make no IPC symbols."""
         _check(tree)
         upper = tree.select(tree.levels[:2])
         classes = Classes.choose(seed, documents, upper)
@@ -126,7 +127,7 @@ def _check(tree: LabelTree) -> None:
 
 
 def _write_tables(
-    paths: Mapping[str, Path], world: _World, documents: int, seed: int, chunk_size: int
+    paths: Mapping[str, Path], world: World, documents: int, seed: int, chunk_size: int
 ) -> dict[str, int]:
     """Draw chunk after chunk into all archives at once; the first half of a chunk's rows goes into a table's part 1."""
     rows = dict.fromkeys(PARTS, 0)
@@ -152,7 +153,7 @@ def _write_tables(
     return rows
 
 
-def _chunk(world: _World, rng: np.random.Generator, chunk: int, documents: int) -> dict[str, list[str]]:
+def _chunk(world: World, rng: np.random.Generator, chunk: int, documents: int) -> dict[str, list[str]]:
     """The CSV lines of every table for one chunk with exactly `documents` abstracts."""
     numbers = range(chunk * IDS_PER_CHUNK, (chunk + 1) * IDS_PER_CHUNK)
     families, applications = draw_applications(world.classes, rng, numbers, documents)
