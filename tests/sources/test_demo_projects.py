@@ -31,7 +31,7 @@ def test_the_table_can_be_labelled_and_counted(tmp_path):
     assert all(len(set(facts)) == 1 for facts in of_project.values()), "a project has one funder, year and budget"
     assert {len(facts) for facts in of_project.values()} >= {1, 2}
     assert {row["funder"] for row in rows} == set(FUNDERS)
-    assert all(" the " in row["text"] for row in rows), "English"
+    assert all(len(row["text"].split()) > 5 for row in rows)
 
 
 def test_its_words_are_those_of_the_delivery_and_its_texts_are_not(tmp_path):

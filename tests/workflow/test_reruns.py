@@ -96,21 +96,10 @@ def replaced(old: str, new: str, count: int = 1):
 
 def test_every_rule_has_the_name_of_its_command(graph):
     commands = {path.stem for path in (graph.package / "commands").glob("[a-z]*.py")}
-    assert (
-        commands - graph.rules
-        == {
-            "classify",
-            "comparison",
-            "costs",
-            "figure6",
-            "matrix",
-            "predict",
-            "release",
-            "schema",
-            "summary",
-        }
-        and graph.rules <= commands
-    )
+    # Not asked for here, or no rule at all: what a person calls at a terminal.
+    others = "classify comparison costs demo_projects figure6 matrix matrix_figure predict release schema summary"
+    assert commands - graph.rules == set(others.split())
+    assert graph.rules <= commands
 
 
 def test_an_unused_helper_anywhere_runs_nothing(graph):

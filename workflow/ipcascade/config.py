@@ -81,7 +81,8 @@ class Config(Section):
     matrices: dict[Annotated[str, Field(pattern=FILE_NAME)], MatrixOptions] = Field({})
     """Units (projects) by technologies, made into results/matrices/NAME.parquet and .csv (long) and NAME_wide.parquet
     and .csv, and results/figures/matrix_NAME.pdf. For example {by_funder: {input: projects, by: [funder, year], weight:
-    money}}. Keys of each: input (a name in prediction.inputs), unit, by, weight, level, measure, floor, bootstrap."""
+    money}}. Keys of each: input (a name in prediction.inputs), unit, by, weight, level,
+    concordance, measure, floor, bootstrap."""
     release: ReleaseOptions = ReleaseOptions()
     comparison: ComparisonOptions = ComparisonOptions()
     runs: dict[Annotated[str, Field(pattern=FILE_NAME)], dict[str, Any]] = Field({})

@@ -265,6 +265,26 @@ def predictions_of_matrix(wildcards):
     return f"results/predictions/{checks.matrix_of(CONFIG, wildcards.name).input}.parquet"
 
 
+@checks.ends_the_run
+def concordance_of_matrix(wildcards):
+    return checks.concordance_of(CONFIG, wildcards.name)
+
+
+def where_concordance(path):
+    """A file that a matrix needs only where it has a concordance: an input function."""
+
+    @checks.ends_the_run
+    def of_matrix(wildcards):
+        return path if checks.matrix_of(CONFIG, wildcards.name).concordance else []
+
+    return of_matrix
+
+
+def shares_of_concordance(wildcards, input):
+    """By what a concordance shares labels out, as options of the command."""
+    return f"--corpus {input.corpus} --splits {input.splits}" if input.corpus else ""
+
+
 def options_of_matrix(wildcards):
     """What a matrix depends on beside its predictions, as one text."""
     matrix = checks.matrix_of(CONFIG, wildcards.name).model_dump(mode="json")

@@ -6,6 +6,10 @@ rule matrix:
     input:
         predictions=predictions_of_matrix,
         labels=shared("train", f"results{{run}}/model/{LABELS}"),
+        concordance=concordance_of_matrix,
+        corpus=where_concordance("results/corpus/corpus.parquet"),
+        splits=where_concordance("results/splits/splits.parquet"),
+        label_tree=label_tree,
     output:
         multiext("results/matrices/{name}", ".parquet", ".csv", "_wide.parquet", "_wide.csv"),
     log:
@@ -24,11 +28,13 @@ rule matrix:
         config=run_config,
         model=input_folder("labels"),
         stem=output_stem,
+        shares=shares_of_concordance,
         options=options_of_matrix,
         code=code("matrix"),
     shell:
         "python -m ipcascade matrix --config {params.config} --threads {threads} --log {log} --name {wildcards.name}"
-        " --predictions {input.predictions} --model {params.model} --stem {params.stem}"
+        " --predictions {input.predictions} --model {params.model} {params.shares} --label-tree={input.label_tree:q}"
+        " --stem {params.stem}"
 
 
 rule matrix_figure:

@@ -1,18 +1,26 @@
 """Command: count technologies by rows of units (projects, funders, years) from the predictions of a table of texts."""
 
 import argparse
+import logging
 from pathlib import Path
 
+import polars as pl
+
+from ipcascade.commands._label_tree import add_label_tree, label_tree_file
 from ipcascade.config import Config, section_options
 from ipcascade.core.block_files import write_blocks
+from ipcascade.core.documents import read_splits
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import read_json, write_parquet
+from ipcascade.core.files import Kind, read_json, read_parquet, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import LABELS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import ModelLabels
-from ipcascade.matrices.counts import count
+from ipcascade.matrices.concordance import Concordance, concordance, concordance_file, read_concordance
+from ipcascade.matrices.counts import count, of_labels
 from ipcascade.matrices.tables import long_table, read_blocks, read_units, wide_table
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the matrix in the config (matrices.NAME)")
     parser.add_argument("--predictions", type=Path, required=True, help="predictions in Parquet, wide")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model, for the titles of labels")
+    parser.add_argument("--corpus", type=Path, help="corpus.parquet, for a concordance")
+    parser.add_argument("--splits", type=Path, help="splits.parquet, likewise")
+    add_label_tree(parser)
     parser.add_argument(
         "--stem", type=Path, required=True, help="files to write, without ending: STEM.parquet, STEM_wide.csv, ..."
     )
@@ -33,13 +44,19 @@ def run(args: argparse.Namespace, config: Config) -> None:
     labels = read_json(args.model / LABELS, ModelLabels)
     tree = LabelTree.from_json(labels["label_tree"], f"{args.model / LABELS}: the label tree")
     level = options.level or tree.levels[-1]
-    columns = tree.columns[level]
-    technologies = list(zip(tree.labels[columns], tree.titles[columns], strict=True))
     rows, units = read_units(args.predictions, options)
-    counts = count(
-        units, read_blocks(args.predictions, tree, level), len(technologies), options.bootstrap,
-        config.evaluation.confidence, config.seed,
-    )  # fmt: skip
+    blocks = read_blocks(args.predictions, tree, level)
+    inputs = {"predictions": args.predictions, "labels": args.model / LABELS}
+    if options.concordance:
+        path = concordance_file(options.concordance)
+        found = _concordance(args, config, path, tree, level)
+        technologies, texts = found.technologies, map(found.amounts, blocks)
+        inputs |= {"concordance": path, "corpus": args.corpus, "splits": args.splits}
+    else:
+        columns = tree.columns[level]
+        technologies = list(zip(tree.labels[columns], tree.titles[columns], strict=True))
+        texts = map(of_labels, blocks)
+    counts = count(units, texts, options.bootstrap, config.evaluation.confidence, config.seed)
     tables = {
         "": long_table(rows, units, counts, technologies, options.floor),
         "_wide": wide_table(rows, units, counts, technologies, options.measure),
@@ -49,4 +66,27 @@ def run(args: argparse.Namespace, config: Config) -> None:
         parquet = args.stem.with_name(f"{args.stem.name}{ending}.parquet")
         write_parquet(parquet, table)
         write_blocks(parquet.with_suffix(".csv"), [table])
-        write_provenance(parquet, made_of, {"predictions": args.predictions, "labels": args.model / LABELS})
+        write_provenance(parquet, made_of, inputs)
+
+
+def _concordance(args: argparse.Namespace, config: Config, path: Path, tree: LabelTree, level: str) -> Concordance:
+    """The concordance of the labels of a level; says which of them are shared out by training documents."""
+    if not args.corpus or not args.splits:
+        raise UserError("--corpus and --splits are needed, since a concordance shares labels by training documents")
+    whole = LabelTree.read(label_tree_file(args, config))
+    found = concordance(read_concordance(path), whole, tree, level, _documents_below(args, whole, tree))
+    if found.shared_out:
+        log.info(
+            "%s: %d labels are shared out by the training documents of the labels below them: %s",
+            path.name, len(found.shared_out), ", ".join(found.shared_out),
+        )  # fmt: skip
+    return found
+
+
+def _documents_below(args: argparse.Namespace, whole: LabelTree, tree: LabelTree) -> dict[str, int]:
+    """Training documents by label, of all levels that the corpus has."""
+    levels = tree.with_level_below(whole).levels
+    corpus = read_parquet(args.corpus, {"document_id": Kind.TEXT, **dict.fromkeys(levels, Kind.LISTS)})
+    train = read_splits(args.splits).filter(split="train")
+    labels = corpus.join(train, on="document_id", how="semi").select(pl.concat_list(levels).alias("label"))
+    return dict(labels.explode("label").drop_nulls()["label"].value_counts().iter_rows())

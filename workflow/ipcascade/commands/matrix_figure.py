@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         raise UserError(f"config: matrices has no {args.name!r} (there is: {', '.join(config.matrices) or 'none'})")
     options, table = config.matrices[args.name], read_parquet(args.matrix)
     rows = options.by or table.columns[: table.columns.index("technology")]
-    level = level_name(options.level or config.corpus.levels[-1])
+    level = "technology" if options.concordance else level_name(options.level or config.corpus.levels[-1])
     save(matrix_figure.draw(table, rows, options.measure, level, config.figures), args.stem, config.figures)
     made_of = section_options(config, "figures") | {"matrix": options.model_dump(mode="json")}
     write_provenance(args.stem, made_of, {"matrix": args.matrix})

@@ -1,7 +1,7 @@
 """Counts of technologies by rows of units, added up from predictions, text by text.
 
 A unit counts with its weight, whatever the number n of its texts. With the probabilities p and the predicted labels of
-its texts it adds to each label
+its texts it adds to each label (or, by a concordance, to each technology: concordance.py)
 
     expected:    the mean over its texts of p (so of calibrated probabilities: how many units are to be expected)
     fractional:  the mean over its texts of 1 / (labels of the text), where the label is predicted
@@ -27,6 +27,14 @@ class Block(NamedTuple):
 
     predicted: np.ndarray
     probabilities: np.ndarray
+
+
+class Amounts(NamedTuple):
+    """What texts add to technologies, were each a unit of its own: float64 [texts, technologies] by measure."""
+
+    expected: np.ndarray
+    fractional: np.ndarray
+    whole: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,35 +67,43 @@ class Units:
 
 @dataclass(frozen=True)
 class Counts:
-    """float64 [rows, labels] by measure; low, high: bounds of their intervals, None where no unit has several texts."""
+    """float64 [rows, technologies] by measure; low, high: bounds of their intervals, None where there are none."""
 
     values: dict[str, np.ndarray]
     low: dict[str, np.ndarray] | None
     high: dict[str, np.ndarray] | None
 
 
-def count(units: Units, blocks: Iterator[Block], labels: int, samples: int, confidence: float, seed: int) -> Counts:
-    """Add up the texts of all blocks, which come in the order of `units.unit_of`.
+def of_labels(block: Block) -> Amounts:
+    """The amounts where each label is a technology."""
+    predicted = block.predicted.astype(np.float64)
+    shared = predicted / np.maximum(predicted.sum(axis=1, keepdims=True), 1)
+    return Amounts(block.probabilities.astype(np.float64), shared, predicted)
+
+
+def count(units: Units, texts: Iterator[Amounts], samples: int, confidence: float, seed: int) -> Counts:
+    """Add up all texts, which come block by block in the order of `units.unit_of`.
 
     samples: of the bootstrap, in which the texts of each unit with several are drawn with replacement; memory holds the
     texts of these units, and one block of all others. Intervals are percentiles, of the share `confidence`.
     """
-    texts = units.texts
-    alone = texts[units.unit_of] == 1
-    values = {measure: np.zeros((units.rows, labels)) for measure in MEASURES}
-    several: list[Block] = []
+    alone = units.texts[units.unit_of] == 1
+    values: dict[str, np.ndarray] = {}
+    several: list[Amounts] = []
     start = 0
-    for block in blocks:
-        stop = start + len(block.predicted)
+    for block in texts:
+        stop = start + len(block.whole)
         here = alone[start:stop]
         unit = units.unit_of[start:stop][here]
-        for measure, amounts in _of_texts(Block(block.predicted[here], block.probabilities[here])).items():
-            np.add.at(values[measure], units.row_of[unit], units.weights[unit, None] * amounts)
-        several.append(Block(block.predicted[~here], block.probabilities[~here]))
+        for measure, amounts in block._asdict().items():
+            total = values.setdefault(measure, np.zeros((units.rows, amounts.shape[1])))
+            np.add.at(total, units.row_of[unit], units.weights[unit, None] * amounts[here])
+        several.append(Amounts(*(amounts[~here] for amounts in block)))
         start = stop
     if alone.all():
         return Counts(values, None, None)
-    others = _Several(units, units.unit_of[~alone], *(np.concatenate(parts) for parts in zip(*several, strict=True)))
+    of_several = Amounts(*(np.concatenate(parts) for parts in zip(*several, strict=True)))
+    others = _Several(units, units.unit_of[~alone], of_several)
     for measure, amounts in others.amounts(np.ones(len(others.unit_of))).items():
         values[measure] += amounts
     if not samples:
@@ -95,22 +111,12 @@ def count(units: Units, blocks: Iterator[Block], labels: int, samples: int, conf
     return Counts(values, *others.intervals(values, samples, confidence, seed))
 
 
-def _of_texts(block: Block) -> dict[str, np.ndarray]:
-    """What each text adds by measure, were it a unit of its own: float64 [texts, labels]."""
-    predicted = block.predicted.astype(np.float64)
-    return {
-        "expected": block.probabilities.astype(np.float64),
-        "fractional": predicted / np.maximum(predicted.sum(axis=1, keepdims=True), 1),
-        "whole": predicted,
-    }
-
-
 class _Several:
-    """The texts of units that have several: unit_of [texts], and what is predicted for each."""
+    """The texts of units that have several: unit_of [texts], and what each text adds."""
 
-    def __init__(self, units: Units, unit_of: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> None:
+    def __init__(self, units: Units, unit_of: np.ndarray, of_texts: Amounts) -> None:
         self.unit_of = unit_of
-        self._units, self._of_texts = units, _of_texts(Block(predicted, probabilities))
+        self._of_texts = of_texts
         self._sizes = units.texts[unit_of]
         own, self._position = np.unique(unit_of, return_inverse=True)
         self._to_rows = sparse.csr_matrix(
@@ -121,11 +127,12 @@ class _Several:
         """What they add to the rows by measure, where each text is there so many times: float64 [rows, labels]."""
         shape = (self._to_rows.shape[1], len(times))
         means = sparse.csr_matrix((times / self._sizes, (self._position, np.arange(len(times)))), shape=shape)
-        drawn = sparse.csr_matrix(((times > 0) * 1.0, (self._position, np.arange(len(times)))), shape=shape)
+        largest, drawn = np.zeros((shape[0], self._of_texts.whole.shape[1])), times > 0
+        np.maximum.at(largest, self._position[drawn], self._of_texts.whole[drawn])
         return {
-            "expected": self._to_rows @ (means @ self._of_texts["expected"]),
-            "fractional": self._to_rows @ (means @ self._of_texts["fractional"]),
-            "whole": self._to_rows @ ((drawn @ self._of_texts["whole"]) > 0).astype(np.float64),
+            "expected": self._to_rows @ (means @ self._of_texts.expected),
+            "fractional": self._to_rows @ (means @ self._of_texts.fractional),
+            "whole": self._to_rows @ largest,
         }
 
     def intervals(

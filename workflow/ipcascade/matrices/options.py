@@ -1,11 +1,14 @@
 """Options of matrices."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ipcascade.core.options import FILE_NAME, WHOLE, Distinct, Section, Share, Text
 
+SHIPPED_CONCORDANCES = {"wipo35": Path(__file__).parent / "concordances" / "wipo35.tsv"}
+"""Concordances that come with ipcascade, by name."""
 Measure = Literal["expected", "fractional", "whole"]
 
 
@@ -23,6 +26,9 @@ class MatrixOptions(Section):
     """A column of numbers that units count with (money); null: each counts 1."""
     level: Text | None = None
     """The level of the label tree; null: the lowest that is predicted."""
+    concordance: Text | None = None
+    """Technologies of another classification in place of labels: wipo35 (WIPO's 35 fields), or a table of the columns
+    label and technology (CSV, or .tsv), maybe with weight and title; null: labels."""
     measure: Measure = "expected"
     """What the wide table and the figure show. expected: the sum of calibrated probabilities; fractional: predicted
     labels, those of a text sharing 1; whole: units that have the label predicted for at least one of their texts."""

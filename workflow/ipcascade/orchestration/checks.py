@@ -18,7 +18,7 @@ from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
-from ipcascade.matrices.options import MatrixOptions
+from ipcascade.matrices.options import SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
 from ipcascade.sources.patstat.delivery import delivery_files
 
@@ -156,3 +156,19 @@ def matrix_of(config: Config, name: str) -> MatrixOptions:
     if name not in config.matrices:
         raise UserError(f"config: matrices has no {name!r} (there is: {', '.join(config.matrices) or 'none'})")
     return config.matrices[name]
+
+
+def concordance_of(config: Config, name: str) -> list[str]:
+    """The file of a matrix's concordance, where it has one. Raises UserError where it does not exist."""
+    concordance = matrix_of(config, name).concordance
+    if concordance is None:
+        return []
+    if concordance in SHIPPED_CONCORDANCES:
+        return [shipped(SHIPPED_CONCORDANCES[concordance])]
+    path = user_path(f"matrices.{name}.concordance", concordance)
+    if not Path(path).is_file():
+        raise UserError(
+            f"config: matrices.{name}.concordance: the file {path} does not exist; shipped is "
+            f"{', '.join(SHIPPED_CONCORDANCES)}"
+        )
+    return [path]
