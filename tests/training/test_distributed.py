@@ -37,6 +37,34 @@ def test_a_single_rank_agrees_with_itself():
     assert alone.parallel(model) is model
 
 
+class Reduced:
+    """Stands for the exchange of ranks in one process: each rank's tensor becomes the sum of what all ranks gave."""
+
+    def __init__(self):
+        self.given, self.total = [], None
+
+    def all_reduce(self, tensor, operation=None):
+        self.given.append(tensor.clone())
+        if self.total is not None:
+            tensor.copy_(self.total)
+
+
+@pytest.mark.parametrize(("count", "size"), [(7, 2), (12, 5), (3, 3)])
+def test_rows_of_all_ranks_come_together_in_order(monkeypatch, count, size):
+    rows = np.random.default_rng(1).random((count, 4)).astype(np.float32)
+    ranks = [Ranks(rank, size, torch.device("cpu")) for rank in range(size)]
+    exchange = Reduced()
+    monkeypatch.setattr("ipcascade.training.distributed.distributed", exchange)
+    for rank in ranks:
+        rank.all_gather_rows(rank.share(rows), count)
+    assert [(given != 0).any(dim=1).sum() for given in exchange.given] == [len(rank.share(rows)) for rank in ranks]
+    exchange.total = torch.stack(exchange.given).sum(dim=0)
+    for rank in ranks:
+        found = rank.all_gather_rows(rank.share(rows), count)
+        assert found.dtype == np.float32 and np.array_equal(found, rows)
+        assert rank.all_reduce_mean(torch.ones(count, 4)).numpy() == pytest.approx(rows / size)
+
+
 @pytest.mark.parametrize(("count", "size"), [(8, 2), (12, 4), (13, 4), (3, 4), (1, 2)])
 def test_shares_are_all_items_once_and_alike(count, size):
     items = np.arange(count)
