@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.inference import labelling, texts
-from ipcascade.inference.labelling import label_table
+from ipcascade.inference.labelling import join_shares, label_table, rows_of_share
 from ipcascade.inference.options import PredictionOptions
 from ipcascade.inference.prediction import Prediction
 from ipcascade.inference.texts import TextTable
@@ -56,6 +57,7 @@ class Classifier:
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(texts, "BLOCK_ROWS", BLOCK)
+    monkeypatch.setattr(labelling, "BLOCK_ROWS", BLOCK)
 
 
 def rows(count: int) -> pl.DataFrame:
@@ -86,7 +88,8 @@ def written(path: Path, table: pl.DataFrame) -> Path:
 def labelled(path, target, classifier=None, made_of=None, seconds=0.0, **options):
     classifier = classifier or Classifier()
     table = TextTable.open(path)
-    label_table(table, classifier, PredictionOptions(**options), target, made_of or {"model": 1}, seconds)
+    share = options.pop("share", (1, 1))
+    label_table(table, classifier, PredictionOptions(**options), target, made_of or {"model": 1}, share, seconds)
     return classifier
 
 
@@ -132,6 +135,40 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path, name, endin
     assert len(second.seen) == 43 - calls * BLOCK, "what was labelled is not labelled again"
     assert (tmp_path / f"p.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {name, f"p.{ending}", f"whole.{ending}"}, "no part stays"
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 9])
+def test_shares_of_any_number_give_the_same_bytes(tmp_path, count, ending):
+    source = written(tmp_path / "new.parquet", rows(43))
+    labelled(source, tmp_path / f"whole.{ending}")
+    shares = [tmp_path / f"{number}.parquet" for number in range(1, count + 1)]
+    seen = []
+    for number, share in enumerate(shares, start=1):
+        seen += labelled(source, share, share=(number, count)).seen
+    assert seen == rows(43)["text"].to_list()
+    join_shares(shares, tmp_path / f"p.{ending}")
+    assert (tmp_path / f"p.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
+
+
+def test_a_killed_share_goes_on(tmp_path):
+    source = written(tmp_path / "new.parquet", rows(43))
+    labelled(source, tmp_path / "whole.parquet", share=(2, 2))
+    with pytest.raises(Killed):
+        labelled(source, tmp_path / "p.parquet", Classifier(1), share=(2, 2))
+    assert len(labelled(source, tmp_path / "p.parquet", share=(2, 2)).seen) == 43 - 24 - 8
+    assert (tmp_path / "p.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("rows_", [1, 8, 9, 100, 4099])
+@pytest.mark.parametrize("count", [1, 2, 7, 20])
+def test_shares_are_all_blocks_once_and_of_equal_size(rows_, count):
+    ranges = [rows_of_share(rows_, (number, count)) for number in range(1, count + 1)]
+    assert ranges[0][0] == 0 and ranges[-1][1] == rows_
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(ranges))
+    assert all(first % BLOCK == 0 or first == rows_ for first, _ in ranges)
+    blocks = [-(-(stop - first) // BLOCK) for first, stop in ranges]
+    assert max(blocks) - min(blocks) <= 1
 
 
 def test_parts_of_another_model_are_not_used(tmp_path):

@@ -115,9 +115,9 @@ def test_a_model_is_released_by_a_target(finished):
 def test_new_texts_are_labelled_by_a_target(finished):
     (finished.folder / "new.csv").write_text("document_id,text\nx1,an antibody\nx2,a valve for an engine\n")
     finished.configure(prediction={"inputs": {"new": "new.csv"}})
-    assert finished.run("results/predictions/new.parquet") == {"predict"}
+    assert finished.run("results/predictions/new.parquet") == {"predict", "join_predictions"}
     assert pl.read_parquet(finished.folder / "results/predictions/new.parquet")["document_id"].to_list() == ["x1", "x2"]
-    assert finished.run("results/predictions/new.csv") == {"predict"}
+    assert finished.run("results/predictions/new.csv") == {"join_predictions"}, "nothing is labelled twice"
     assert pl.read_csv(finished.folder / "results/predictions/new.csv")["document_id"].to_list() == ["x1", "x2"]
     done = finished.snakemake(
         "--cores", "1", "--configfile", "mine.yaml", "-n", "results/predictions/old.parquet", check=False

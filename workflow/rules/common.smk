@@ -185,6 +185,8 @@ def compared(wildcards, input):
 
 wildcard_constraints:
     split="|".join(SPLITS),
+    number="[0-9]+",
+    count="[0-9]+",
     # Empty for the main run; /runs/NAME for another one with the same tree below.
     run="(/runs/[A-Za-z0-9_-]+)?",
 
@@ -253,6 +255,14 @@ def no_file_but_a_checked_encoder(wildcards):
 @checks.ends_the_run
 def texts_to_label(wildcards):
     return checks.text_files_of(CONFIG, wildcards.name)
+
+
+@checks.ends_the_run
+def shares_of_texts(wildcards):
+    checks.texts_of(CONFIG, wildcards.name)
+    count = CONFIG.prediction.jobs
+    shares = f"results/predictions/{wildcards.name}.shares/{{number}}-of-{count}.parquet"
+    return [shares.format(number=number) for number in range(1, count + 1)]
 
 
 @checks.ends_the_run

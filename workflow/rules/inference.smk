@@ -45,13 +45,11 @@ rule predict:
         combiner=shared("combine", COMBINER),
         thresholds="results/thresholds/thresholds.json",
     output:
-        "results/predictions/{name}.{ending}",
+        "results/predictions/{name}.shares/{number}-of-{count}.parquet",
     log:
-        "logs/predict_{name}_{ending}.log",
+        "logs/predict_{name}_{number}-of-{count}.log",
     benchmark:
-        "logs/benchmarks/predict_{name}_{ending}.jsonl"
-    wildcard_constraints:
-        ending="parquet|csv",
+        "logs/benchmarks/predict_{name}_{number}-of-{count}.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     threads: 12
@@ -70,11 +68,37 @@ rule predict:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
         " --texts={params.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
         " --thresholds {input.thresholds} --predictions {output} --code {params.code}"
+        " --share {wildcards.number}/{wildcards.count}"
+
+
+rule join_predictions:
+    input:
+        shares_of_texts,
+    output:
+        "results/predictions/{name}.{ending}",
+    log:
+        "logs/join_predictions_{name}_{ending}.log",
+    benchmark:
+        "logs/benchmarks/join_predictions_{name}_{ending}.jsonl"
+    wildcard_constraints:
+        ending="parquet|csv",
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=run_config,
+        code=code("join_predictions"),
+    shell:
+        "python -m ipcascade join_predictions --config {params.config} --threads {threads} --log {log}"
+        " --shares {input} --predictions {output}"
 
 
 rule predictions:
     input:
-        expand(rules.predict.output, name=CONFIG.prediction.inputs, ending="parquet"),
+        expand(rules.join_predictions.output, name=CONFIG.prediction.inputs, ending="parquet"),
 
 
 rule release:

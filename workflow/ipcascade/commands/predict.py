@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_model_files(parser)
     parser.add_argument("--predictions", type=Path, required=True, help="file to write: .parquet or .csv")
+    parser.add_argument(
+        "--share",
+        type=_share,
+        default=(1, 1),
+        metavar="K/N",
+        help="label the K-th of N shares of the texts (default: 1/1)",
+    )
     parser.add_argument("--code", default="", help="fingerprint of the code; parts made by other code are not used")
 
 
@@ -46,6 +53,13 @@ def run(args: argparse.Namespace, config: Config) -> None:
         "files": {role: file_checksum(path) for role, path in files.deciding().items()},
         "code": args.code,
     }
-    rows = label_table(table, classifier, config.prediction, args.predictions, made_of)
+    rows = label_table(table, classifier, config.prediction, args.predictions, made_of, args.share)
     write_provenance(args.predictions, options, files.deciding(), {"texts": checksum})
     log.info("labelled %d texts in %s", rows, args.predictions)
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 2/4")
+    return int(number), int(count)

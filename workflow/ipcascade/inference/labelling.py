@@ -9,7 +9,8 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from ipcascade.core.block_files import ParquetBlocks, write_blocks
-from ipcascade.core.files import dump_json, read_json, write_json, written_whole
+from ipcascade.core.files import dump_json, read_json, write_json, write_parquet, written_whole
 from ipcascade.core.progress import Progress
 from ipcascade.inference.options import PredictionOptions
 from ipcascade.inference.prediction import TextClassifier
@@ -36,27 +37,62 @@ def label_table(
     options: PredictionOptions,
     target: Path,
     made_of: Mapping[str, Any],
+    share: tuple[int, int] = (1, 1),
     seconds_per_part: float = SECONDS_PER_PART,
 ) -> int:
-    """Label all texts of a table and write `target` whole; return their number.
+    """Label the texts of a table and write `target` whole; return their number.
 
-    made_of: what decides the result beside the table's content, plain data (checksums, options). seconds_per_part: how
-    often what is done is kept. Raises UserError as `TextTable.check`, `check_columns` and `TextClassifier.predict` do.
+    made_of: what decides the result beside the table's content, plain data (checksums, options). share: (number, of how
+    many), from 1: the whole blocks that are one job's; put together, the shares are the table, whatever their number.
+    One without a block is an empty table. seconds_per_part: how often what is done is kept. Raises UserError as
+    `TextTable.check`, `check_columns` and `TextClassifier.predict` do.
     """
     if options.layout == "wide":
         check_columns(table.columns, classifier.tree, table.path)
-    rows = table.check()
-    parts = _Parts.begin(target, made_of)
-    done = parts.done()
-    if done:
-        log.info("%s of %s texts are labelled already; the others follow", f"{done:,}", f"{rows:,}")
-    with Progress("prediction", rows, "texts", done=done) as progress:
-        blocks = table.blocks(done)
-        while done < rows:
+    first, stop = rows_of_share(table.check(), share)
+    if first == stop:
+        write_parquet(target, pl.DataFrame())
+        return 0
+    parts = _Parts.begin(target, {**made_of, "share": share})
+    done = parts.done(first)
+    if done > first:
+        log.info("%s of %s texts are labelled already; the others follow", f"{done - first:,}", f"{stop - first:,}")
+    with Progress("prediction", stop - first, "texts", done=done - first) as progress:
+        blocks = _up_to(table.blocks(done), stop - done)
+        while done < stop:
             done = parts.add(done, _labelled(blocks, classifier, options, progress), seconds_per_part)
     write_blocks(target, parts.blocks())
     parts.remove()
-    return rows
+    return stop - first
+
+
+def rows_of_share(rows: int, share: tuple[int, int]) -> tuple[int, int]:
+    """The first row of a share, from 0, and the row behind its last one; blocks are dealt as equally as can be."""
+    number, count = share
+    blocks = -(-rows // BLOCK_ROWS)
+    first, stop = ((place * blocks // count) * BLOCK_ROWS for place in (number - 1, number))
+    return min(first, rows), min(stop, rows)
+
+
+def _up_to(blocks: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The blocks of the next so many rows."""
+    while rows > 0 and (block := next(blocks, None)) is not None:
+        yield block
+        rows -= len(block)
+
+
+def join_shares(shares: Sequence[Path], target: Path) -> None:
+    """Write the predictions of a whole table from those of its shares, in their order."""
+    write_blocks(target, chain.from_iterable(map(_blocks_of, shares)))
+
+
+def _blocks_of(path: Path) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            frame = pl.from_arrow(file.read_row_group(group))
+            assert isinstance(frame, pl.DataFrame)
+            if frame.width:  # a share without a block has no columns
+                yield frame
 
 
 def _labelled(
@@ -85,15 +121,15 @@ class _Parts:
             write_json(identity, {"made_of": key})
         return cls(folder)
 
-    def done(self) -> int:
-        """How many rows, from the first on, are in parts; those behind a gap are removed."""
-        rows = 0
-        for first, stop, path in self._files():
-            if first == rows:
-                rows = stop
+    def done(self, first: int) -> int:
+        """The row behind the last of those that are in parts, from the row `first` on; what is behind a gap is removed."""
+        row = first
+        for start, stop, path in self._files():
+            if start == row:
+                row = stop
             else:
                 path.unlink()
-        return rows
+        return row
 
     def add(self, first: int, blocks: Iterator[tuple[int, pl.DataFrame]], seconds: float) -> int:
         """Write a part from blocks, until so much time has passed or they end; return the row after its last one."""
@@ -111,12 +147,7 @@ class _Parts:
 
     def blocks(self) -> Iterator[pl.DataFrame]:
         """The blocks of all parts, in their order."""
-        for _, _, path in self._files():
-            with pq.ParquetFile(path) as file:
-                for group in range(file.num_row_groups):
-                    frame = pl.from_arrow(file.read_row_group(group))
-                    assert isinstance(frame, pl.DataFrame)
-                    yield frame
+        return chain.from_iterable(_blocks_of(path) for _, _, path in self._files())
 
     def remove(self) -> None:
         """Remove them, once the result is whole."""

@@ -41,6 +41,9 @@ class PredictionOptions(Section):
     inputs: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
     """Name to table (CSV, CSV.gz, Parquet or a folder of Parquet, with the columns document_id and text), made into
     results/predictions/NAME.parquet (or NAME.csv, if that is asked for); for example {projects: data/projects.csv}."""
+    jobs: Count = 1
+    """Jobs that share the texts of a table, on a cluster side by side; each loads the model once. The result is the
+    same."""
     layout: Layout = "wide"
     """wide: a row per text with a column per label, and the other columns of the table; long: a row per text and label.
     """
