@@ -122,7 +122,7 @@ class _Parts:
         return cls(folder)
 
     def done(self, first: int) -> int:
-        """The row behind the last of those that are in parts, from the row `first` on; what is behind a gap is removed."""
+        """The row behind the last one in parts, from the row `first` on; parts behind a gap are removed."""
         row = first
         for start, stop, path in self._files():
             if start == row:
