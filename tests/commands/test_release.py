@@ -243,3 +243,31 @@ def test_one_text_is_no_list_of_texts(released):
         classifier.predict("an acid")
     with pytest.raises(ValueError, match="no texts"):
         classifier.predict([])
+
+
+def test_labelled_texts_are_measured_as_a_split_is(results, released, tmp_path):
+    """The test split as new texts with a column of labels gets the measures of the test split."""
+    ids, _ = read_scores(results.folder / "test.parquet", results.tree)
+    corpus = pl.read_parquet(results.files.corpus).filter(pl.col("document_id").is_in(ids))
+    extra = pl.DataFrame({"document_id": ["unlabelled"], "text": ["an acid"], "ipc": [""]})
+    labels = pl.col("class").list.join("; ").alias("ipc")
+    pl.concat([corpus.select("document_id", "text", labels), extra]).write_csv(tmp_path / "new.csv")
+    assert main(["predict", "--model", str(released), "--texts", str(tmp_path / "new.csv"), "--predictions",
+                 str(tmp_path / "p.parquet")]) == 0  # fmt: skip
+    words = ["input_metrics", "--name", "new", "--predictions", str(tmp_path / "p.parquet"), "--model", str(released),
+             "--thresholds", str(released / "thresholds.json"), "--metrics", str(tmp_path / "m.json")]  # fmt: skip
+    assert main([*words, "--column", "ipc", "--config", str(config_file(tmp_path, evaluation={"bootstrap": 20}))]) == 0
+    found, expected = read_json(tmp_path / "m.json"), read_json(results.folder / "metrics/test.json")
+    assert found["split"] == "new" and found["documents"] == expected["documents"] == len(ids)
+    assert found["measures"] == expected["measures"] and found["per_label"] == expected["per_label"]
+    assert found["confidence_intervals"].keys() == expected["confidence_intervals"].keys()
+
+
+def test_a_column_of_labels_that_is_not_there_is_one_sentence(results, released, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
+    assert main(["predict", "--model", str(released), "--texts", str(tmp_path / "new.csv"), "--predictions",
+                 str(tmp_path / "p.parquet")]) == 0  # fmt: skip
+    assert main(["input_metrics", "--name", "new", "--predictions", str(tmp_path / "p.parquet"), "--model",
+                 str(released), "--thresholds", str(released / "thresholds.json"), "--column", "ipc", "--metrics",
+                 str(tmp_path / "m.json")]) == 1  # fmt: skip
+    assert "has no column 'ipc'; it has document_id, section, class" in capsys.readouterr().err

@@ -120,6 +120,10 @@ class Config(Section):
         if self.comparison.reference not in {MAIN_RUN, *BUILT_IN_RUNS, *self.runs}:
             known = ", ".join({MAIN_RUN: 0, **BUILT_IN_RUNS, **self.runs})
             raise ValueError(f"comparison.reference: there is no run {self.comparison.reference!r}; there are {known}")
+        if strange := sorted(self.prediction.labels.keys() - self.prediction.inputs):
+            raise ValueError(f"prediction.labels: prediction.inputs has no table {strange[0]!r}")
+        if self.prediction.labels and self.prediction.layout != "wide":
+            raise ValueError("prediction.labels: measures are made from predictions of prediction.layout: wide")
         for name, matrix in self.matrices.items():
             if name.endswith("_wide"):
                 raise ValueError(f"matrices: {name!r} is what the wide table of another one is called; choose another")

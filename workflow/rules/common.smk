@@ -258,6 +258,11 @@ def texts_to_label(wildcards):
 
 
 @checks.ends_the_run
+def column_of_labels(wildcards):
+    return checks.column_of_labels(CONFIG, wildcards.name)
+
+
+@checks.ends_the_run
 def shares_of_texts(wildcards):
     checks.texts_of(CONFIG, wildcards.name)
     count = CONFIG.prediction.jobs

@@ -60,6 +60,35 @@ rule metrics:
         " --scores {input.scores} --thresholds {input.thresholds} --metrics {output}"
 
 
+rule input_metrics:
+    input:
+        predictions="results/predictions/{name}.parquet",
+        labels=shared("train", f"results{{run}}/model/{LABELS}"),
+        thresholds="results/thresholds/thresholds.json",
+    output:
+        "results/metrics/inputs/{name}.json",
+    log:
+        "logs/input_metrics_{name}.log",
+    benchmark:
+        "logs/benchmarks/input_metrics_{name}.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=run_config,
+        column=column_of_labels,
+        model=input_folder("labels"),
+        options=options("seed", "evaluation"),
+        code=code("input_metrics"),
+    shell:
+        "python -m ipcascade input_metrics --config {params.config} --threads {threads} --log {log}"
+        " --name {wildcards.name} --column={params.column:q} --predictions {input.predictions}"
+        " --model {params.model} --thresholds {input.thresholds} --metrics {output}"
+
+
 rule analysis:
     input:
         corpus="results/corpus/corpus.parquet",

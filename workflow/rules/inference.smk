@@ -99,6 +99,7 @@ rule join_predictions:
 rule predictions:
     input:
         expand(rules.join_predictions.output, name=CONFIG.prediction.inputs, ending="parquet"),
+        expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
 
 
 rule release:

@@ -172,3 +172,11 @@ def concordance_of(config: Config, name: str) -> list[str]:
             f"{', '.join(SHIPPED_CONCORDANCES)}"
         )
     return [path]
+
+
+def column_of_labels(config: Config, name: str) -> str:
+    """The column of a table of new texts that has their labels. Raises UserError where none is named."""
+    if name not in config.prediction.labels:
+        known = ", ".join(config.prediction.labels) or "none"
+        raise UserError(f"config: prediction.labels has no table {name!r} (there is: {known})")
+    return config.prediction.labels[name]
