@@ -185,6 +185,7 @@ def compared(wildcards, input):
 
 wildcard_constraints:
     split="|".join(SPLITS),
+    name="[A-Za-z0-9_-]+",
     number="[0-9]+",
     count="[0-9]+",
     # Empty for the main run; /runs/NAME for another one with the same tree below.
