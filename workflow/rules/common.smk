@@ -187,7 +187,7 @@ wildcard_constraints:
     split="|".join(SPLITS),
     name="[A-Za-z0-9_-]+",
     number="[0-9]+",
-    count="[0-9]+",
+    jobs="[0-9]+",
     # Empty for the main run; /runs/NAME for another one with the same tree below.
     run="(/runs/[A-Za-z0-9_-]+)?",
 

@@ -45,11 +45,11 @@ rule predict:
         combiner=shared("combine", COMBINER),
         thresholds="results/thresholds/thresholds.json",
     output:
-        "results/predictions/{name}.shares/{number}-of-{count}.parquet",
+        "results/predictions/{name}.shares/{number}-of-{jobs}.parquet",
     log:
-        "logs/predict_{name}_{number}-of-{count}.log",
+        "logs/predict_{name}_{number}-of-{jobs}.log",
     benchmark:
-        "logs/benchmarks/predict_{name}_{number}-of-{count}.jsonl"
+        "logs/benchmarks/predict_{name}_{number}-of-{jobs}.jsonl"
     conda:
         "../../envs/ipcascade.yaml"
     threads: 12
@@ -68,7 +68,7 @@ rule predict:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
         " --texts={params.texts:q} --model {params.model} {params.evidence} --combiner {input.combiner}"
         " --thresholds {input.thresholds} --predictions {output} --code {params.code}"
-        " --share {wildcards.number}/{wildcards.count}"
+        " --share {wildcards.number}/{wildcards.jobs}"
 
 
 rule join_predictions:
