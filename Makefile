@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --no-loadsc
 # Packages that only benchmarks need.
 BENCHMARKS := $(shell sed -n 's/==.*//p' envs/benchmark.txt envs/mutants.txt)
 
-.PHONY: demo test test-slurm fuzz bench-engine mutants check format install schema pins report
+.PHONY: demo test test-slurm fuzz bench-engine bench-predict mutants check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -30,6 +30,10 @@ bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it:
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/benchmark.txt
 	$(BIN)/python tests/benchmarks/engine.py --device $(or $(DEVICE),cpu) --threads $(or $(THREADS),2) \
 		$(if $(SOURCE),--source '$(SOURCE)') $(if $(ENCODER),--encoder '$(ENCODER)') $(if $(DOCUMENTS),--documents $(DOCUMENTS))
+
+bench-predict: $(INSTALLED)  ## memory and time of labelling 100,000 and 1,000,000 texts; MODEL=results/release
+	$(BIN)/python tests/benchmarks/prediction.py --model $(or $(MODEL),results/release) --threads $(or $(THREADS),2) \
+		$(if $(ROWS),--rows $(ROWS))
 
 mutants: $(INSTALLED)  ## small changes of the code that no test notices, hours; NAMES="'ipcascade.splits.*'" takes some
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/mutants.txt

@@ -19,6 +19,10 @@ GROUPED = {
 }  # fmt: skip
 
 
+# And those after the prediction of new texts.
+AFTER_PREDICTION = {"join_predictions", "input_metrics", "matrix", "matrix_figure"}
+
+
 class Resources(dict):
     """A job's resources as the executor reads them: by key and by attribute."""
 
@@ -163,14 +167,14 @@ def test_downloads_stay_on_the_login_node():
     """Snakemake itself checks that these rules exist; a dry run does not show where a rule would run."""
     text = (REPOSITORY / "workflow/Snakefile").read_text()
     (block,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.MULTILINE)
-    targets = {"all", "tables", "figures", "baseline", "runs", "predictions"}
+    targets = {"all", "tables", "figures", "baseline", "runs", "predictions", "matrices"}
     assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder"}
 
 
 @pytest.mark.parametrize("name", ["stanage", "slurm"])
 def test_the_cheap_rules_after_scoring_are_one_group(fresh, name):
     profile = yaml.safe_load((REPOSITORY / f"profiles/{name}/config.yaml").read_text())
-    assert profile["groups"] == dict.fromkeys(GROUPED, "evaluation")
+    assert profile["groups"] == dict.fromkeys(GROUPED, "evaluation") | dict.fromkeys(AFTER_PREDICTION, "predictions")
     arguments = ["--profile", f"profiles/{name}", "--configfile", "mine.yaml", "--dry-run", "--", "all", "runs"]
     output = fresh.snakemake(*arguments).stdout
     assert output.count("Group job evaluation") == output.count("Group job") == 1, "all of it is one job"
