@@ -4,6 +4,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import polars as pl
@@ -20,7 +22,7 @@ from ipcascade.core.documents import read_scores
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum, read_json
 from ipcascade.inference.options import ScoringOptions
-from support import config_file
+from support import REPOSITORY, config_file
 
 TEXTS = ["an antibody for a device", "a signal of the circuit with an engine", "an acid"]
 CPU = ScoringOptions(accelerator="cpu")
@@ -271,3 +273,20 @@ def test_a_column_of_labels_that_is_not_there_is_one_sentence(results, released,
                  str(released), "--thresholds", str(released / "thresholds.json"), "--column", "ipc", "--metrics",
                  str(tmp_path / "m.json")]) == 1  # fmt: skip
     assert "has no column 'ipc'; it has document_id, section, class" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_labelling_measures_a_released_model(released, tmp_path):
+    command = [sys.executable, str(REPOSITORY / "tests/benchmarks/prediction.py"), "--model", str(released)]
+    done = subprocess.run(
+        [*command, "--rows", "50", "200", "--threads", "1", "--json", str(tmp_path / "figures.json")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["rows"] for row in found] == [50, 200]
+    for row, line in zip(found, done.stdout.splitlines()[2:], strict=True):
+        assert row["network_ms"] > 0 and row["other_ms"] > 0 and row["peak_mib"] > 100
+        share = row["network_ms"] / (row["network_ms"] + row["other_ms"])
+        assert row["network_share"] == pytest.approx(share)
+        assert line.startswith(
+            f"| {row['rows']} | {row['network_ms']:.1f} | {row['other_ms']:.2f} | {100 * share:.1f}%"
+        )
