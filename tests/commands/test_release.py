@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -223,6 +224,15 @@ def test_no_text_is_one_sentence(released, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(" \n"))
     assert main(["classify", "--model", str(released)]) == 1
     assert "there is no text" in capsys.readouterr().err
+
+
+def test_bytes_that_are_no_text_are_one_sentence(released):
+    for locale in ("C", "C.UTF-8"):
+        done = subprocess.run(
+            [sys.executable, "-m", "ipcascade", "classify", "--model", str(released)], input=b"acid \xff\xfe",
+            capture_output=True, env={**os.environ, "LC_ALL": locale, "PYTHONUTF8": "0"}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1 and b"is not UTF-8; save it so" in done.stderr and b"Traceback" not in done.stderr
 
 
 def test_a_text_without_labels_shows_the_most_probable_one(released):

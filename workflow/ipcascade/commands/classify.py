@@ -22,18 +22,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Print the labels of the text."""
     torch.set_num_threads(args.threads)
-    text = args.text if args.text is not None else _standard_input()
+    try:
+        text = _readable(args.text if args.text is not None else sys.stdin.read())
+    except UnicodeDecodeError:
+        raise UserError("the standard input is not UTF-8; save it so") from None
     if not text.strip():
         raise UserError("there is no text: give it in quotes, or on the standard input")
     classifier = TextClassifier.read(model_files(args), config.scoring)
     print(described(classifier.predict([text], config.prediction.neighbours)))
 
 
-def _standard_input() -> str:
+def _readable(text: str) -> str:
+    """The text. Raises UserError where it is not UTF-8: Python then has halves of characters in it, or refuses it."""
     try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise UserError(f"the standard input is not UTF-8 ({error.reason} at byte {error.start})") from None
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError("the text is not UTF-8; save it so") from None
+    return text
 
 
 def _path(tree: LabelTree, code: str) -> list[int]:
