@@ -10,10 +10,12 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from ipcascade.cli import main
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.provenance import write_provenance
 from ipcascade.inference import labelling, texts
-from ipcascade.inference.labelling import join_shares, label_table, rows_of_share
+from ipcascade.inference.labelling import label_table, rows_of_share
 from ipcascade.inference.options import PredictionOptions
 from ipcascade.inference.prediction import Prediction
 from ipcascade.inference.texts import TextTable
@@ -147,7 +149,10 @@ def test_shares_of_any_number_give_the_same_bytes(tmp_path, count, ending):
     for number, share in enumerate(shares, start=1):
         seen += labelled(source, share, share=(number, count)).seen
     assert seen == rows(43)["text"].to_list()
-    join_shares(shares, tmp_path / f"p.{ending}")
+    joined = ["join_predictions", "--shares", *map(str, shares), "--predictions", str(tmp_path / f"p.{ending}")]
+    for share in shares:
+        write_provenance(share, {}, {})
+    assert main(joined) == 0
     assert (tmp_path / f"p.{ending}").read_bytes() == (tmp_path / f"whole.{ending}").read_bytes()
 
 

@@ -1,13 +1,13 @@
 """Command: put the predictions of the shares of a table together."""
 
 import argparse
+from itertools import chain
 from pathlib import Path
 
 from ipcascade.config import Config
-from ipcascade.core.block_files import ENDINGS
+from ipcascade.core.block_files import ENDINGS, read_blocks, write_blocks
 from ipcascade.core.errors import UserError
 from ipcascade.core.provenance import read_provenance, write_provenance
-from ipcascade.inference.labelling import join_shares
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +26,5 @@ def run(args: argparse.Namespace, config: Config) -> None:
             raise UserError(
                 f"{share} and {args.shares[0]} were made of different things; delete both and run this again"
             )
-    join_shares(args.shares, args.predictions)
+    write_blocks(args.predictions, chain.from_iterable(map(read_blocks, args.shares)))
     write_provenance(args.predictions, made_of[0]["options"], {}, made_of[0]["inputs"])

@@ -1,6 +1,6 @@
 """Tables for users, written block by block, so that their size does not matter: as Parquet or as CSV."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -74,3 +74,13 @@ def write_blocks(path: Path, blocks: Iterable[pl.DataFrame]) -> None:
             raise UserError(f"{path} cannot be written: {str(error).splitlines()[0]}; write .parquet") from error
         finally:
             writer.close()
+
+
+def read_blocks(path: Path) -> Iterator[pl.DataFrame]:
+    """The blocks of a Parquet file that `write_blocks` wrote; none of a table without columns."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            frame = pl.from_arrow(file.read_row_group(group))
+            assert isinstance(frame, pl.DataFrame)
+            if frame.width:
+                yield frame

@@ -9,15 +9,14 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 
-from ipcascade.core.block_files import ParquetBlocks, write_blocks
+from ipcascade.core.block_files import ParquetBlocks, read_blocks, write_blocks
 from ipcascade.core.files import dump_json, read_json, write_json, write_parquet, written_whole
 from ipcascade.core.progress import Progress
 from ipcascade.inference.options import PredictionOptions
@@ -81,20 +80,6 @@ def _up_to(blocks: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
         rows -= len(block)
 
 
-def join_shares(shares: Sequence[Path], target: Path) -> None:
-    """Write the predictions of a whole table from those of its shares, in their order."""
-    write_blocks(target, chain.from_iterable(map(_blocks_of, shares)))
-
-
-def _blocks_of(path: Path) -> Iterator[pl.DataFrame]:
-    with pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            frame = pl.from_arrow(file.read_row_group(group))
-            assert isinstance(frame, pl.DataFrame)
-            if frame.width:  # a share without a block has no columns
-                yield frame
-
-
 def _labelled(
     blocks: Iterator[pl.DataFrame], classifier: TextClassifier, options: PredictionOptions, progress: Progress
 ) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -147,7 +132,7 @@ class _Parts:
 
     def blocks(self) -> Iterator[pl.DataFrame]:
         """The blocks of all parts, in their order."""
-        return chain.from_iterable(_blocks_of(path) for _, _, path in self._files())
+        return chain.from_iterable(read_blocks(path) for _, _, path in self._files())
 
     def remove(self) -> None:
         """Remove them, once the result is whole."""

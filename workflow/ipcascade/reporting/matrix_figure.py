@@ -15,7 +15,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ipcascade.core.errors import UserError
 from ipcascade.reporting import style
@@ -139,7 +139,7 @@ def _draw_largest(axes: Axes, matrix: _Matrix, level: str, options: FigureOption
     axes.set_yticks([])
     axes.set_xlim(0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel(f"{capitalised(plural(level))} by count, all rows")
 
 
