@@ -38,11 +38,6 @@ SUBCLASSES = {"A61": "A61K", "H04": "H04L"}
 
 
 @pytest.fixture(scope="module")
-def two_levels(files, tmp_path_factory, tree) -> Results:
-    return make(files, tmp_path_factory.mktemp("two"), tree)
-
-
-@pytest.fixture(scope="module")
 def three_levels(files, tmp_path_factory) -> Results:
     """The same documents with subclasses of some classes."""
     folder, tree = tmp_path_factory.mktemp("three"), LabelTree.read(IPC)

@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from chain import make, predict_arguments
+from chain import predict_arguments
 from huggingface_hub import ModelCard
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import AutoModel
 
 from ipcascade import load
@@ -30,15 +32,15 @@ CPU = ScoringOptions(accelerator="cpu")
 
 
 @pytest.fixture(scope="module")
-def results(files, tmp_path_factory, tree):
-    return make(files, tmp_path_factory.mktemp("released"), tree)
+def results(two_levels):
+    return two_levels
 
 
 def release(results, folder, metrics="metrics/test.json", **sections):
     config = ["--config", str(config_file(folder.parent, **sections))] if sections else []
     paths = {"--model": "model", "--linear": "linear", "--neighbours": "neighbours", "--combiner": "combiner.json",
              "--thresholds": "thresholds.json", "--metrics": metrics}  # fmt: skip
-    given = [word for option, name in paths.items() for word in (option, results.path(name))]
+    given = [word for option, name in paths.items() for word in (option, str(results.folder / name))]
     encoder = ["--encoder-facts", str(results.files.encoder / "encoder.json")]
     return main(["release", *results.files.documents(), *encoder, *given, "--release", str(folder), *config])
 
@@ -135,9 +137,32 @@ def test_a_folder_that_is_no_release_is_one_sentence(results, tmp_path, capsys):
     assert "there is no such folder" in capsys.readouterr().err
 
 
-def test_files_of_two_models_are_refused(files, results, tree, tmp_path, capsys):
-    (tmp_path / "other").mkdir()
-    other = make(files, tmp_path / "other", tree, seed=7)
+def another(results, folder):
+    """The files of another model: the same network with another weight, and all that is fitted with it."""
+    for name in ("model", "neighbours", "network"):
+        shutil.copytree(results.folder / name, folder / name)
+    changed_tensor(folder / "model/model.safetensors")
+    changed_tensor(folder / "neighbours/vectors.safetensors")
+    evidence = ["--linear", results.path("linear"), "--neighbours", str(folder / "neighbours")]
+    fitted = ["--combiner", str(folder / "combiner.json"), "--scores", str(folder)]
+    documents = results.files.documents()
+    assert main(["combine", *documents, *evidence, "--network", str(folder / "network"), *fitted]) == 0
+    assert main(["thresholds", *documents, "--scores", str(folder / "val.parquet"), "--thresholds",
+                 str(folder / "thresholds.json")]) == 0  # fmt: skip
+
+
+def changed_tensor(path):
+    """Another value in the first tensor of floats of a file."""
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = file.metadata()
+    first = next(tensor for tensor in tensors.values() if tensor.is_floating_point())
+    first.view(-1)[0] += 0.5
+    save_file(tensors, path, facts)
+
+
+def test_files_of_two_models_are_refused(results, tmp_path, capsys):
+    another(results, tmp_path / "other")
     for name, sentence in {
         "thresholds.json": "the thresholds were fitted on other probabilities",
         "combiner.json": "the thresholds were fitted on other probabilities",
@@ -146,10 +171,10 @@ def test_files_of_two_models_are_refused(files, results, tree, tmp_path, capsys)
     }.items():
         arguments = predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")
         (tmp_path / "new.csv").write_text("document_id,text\n1,an acid\n")
-        arguments[arguments.index(results.path(name))] = other.path(name)
+        arguments[arguments.index(results.path(name))] = str(tmp_path / "other" / name)
         assert main(arguments) == 1
         error = capsys.readouterr().err
-        assert "do not belong together" in error and sentence in error, name
+        assert "do not belong together" in error and sentence in error, (name, error)
 
 
 def test_a_model_that_is_not_released_needs_all_its_files(results, tmp_path, capsys):
@@ -203,8 +228,8 @@ def test_no_path_of_this_machine_is_handed_on(results, tmp_path):
 def test_measures_of_validation_are_no_results_on_test(results, tmp_path, capsys):
     documents = results.files.documents()
     assert main(["metrics", *documents, "--split", "val", "--scores", results.path("val.parquet"), "--thresholds",
-                 results.path("thresholds.json"), "--metrics", results.path("metrics/val.json")]) == 0  # fmt: skip
-    assert release(results, tmp_path / "r", metrics="metrics/val.json") == 1
+                 results.path("thresholds.json"), "--metrics", str(tmp_path / "val.json")]) == 0  # fmt: skip
+    assert release(results, tmp_path / "r", metrics=tmp_path / "val.json") == 1
     assert "val.json measures the split 'val'" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 

@@ -301,6 +301,7 @@ def shares_of_concordance(wildcards, input):
     return f"--corpus {input.corpus} --splits {input.splits}" if input.corpus else ""
 
 
+@checks.ends_the_run
 def options_of_matrix(wildcards):
     """What a matrix depends on beside its predictions, as one text."""
     matrix = checks.matrix_of(CONFIG, wildcards.name).model_dump(mode="json")

@@ -15,6 +15,7 @@ from ipcascade.core.provenance import write_provenance
 from ipcascade.inference.labelling import label_table
 from ipcascade.inference.prediction import TextClassifier
 from ipcascade.inference.texts import TextTable
+from ipcascade.runtime.device import choose_device
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Label the texts of one table."""
     torch.set_num_threads(args.threads)
+    choose_device(config.scoring.accelerator, "scoring")  # before anything is read: where there is none, at once
     if args.predictions.suffix.lower() not in ENDINGS:
         raise UserError(f"{args.predictions}: predictions are written as {' or '.join(ENDINGS)}")
     table = TextTable.open(args.texts)
