@@ -6,6 +6,7 @@ minutes, not after days, and memory holds a block at a time.
 
 import gzip
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ HASHES_AT_ONCE = 1 << 26
 """Hashes of ids that are compared in memory at once, 8 bytes each."""
 
 
-class TextTable:
+class TextTable(ABC):
     """A table of texts with the columns document_id and text, and any others.
 
     columns: the names of all its columns, in its order.
@@ -94,13 +95,13 @@ class TextTable:
         if sum(map(len, waiting)):
             yield pl.concat(waiting)
 
+    @abstractmethod
     def refuse(self, row: int, problem: str) -> NoReturn:
         """Raise UserError about a row, counted from 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _pieces(self) -> Iterator[pl.DataFrame]:
         """All rows in their order, in pieces of any size; ids and texts as text."""
-        raise NotImplementedError
 
     def _refuse_repeated(self, suspects: np.ndarray) -> None:
         """Raise UserError for the first id that is there twice; equal hashes alone are no proof."""
