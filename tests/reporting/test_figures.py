@@ -233,17 +233,22 @@ def off_its_axis(artist, figure):
     return False
 
 
+def assert_apart_and_inside(name, figure, options):
+    """No text of a figure overlaps another or leaves the page."""
+    texts = shown_texts(figure, options)
+    for (first, box), (second, other) in combinations(texts, 2):
+        overlap = min(box.x1, other.x1) - max(box.x0, other.x0), min(box.y1, other.y1) - max(box.y0, other.y0)
+        assert min(overlap) <= 1, f"{name}: {first!r} overlaps {second!r}"
+    for text, box in texts:
+        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
+        assert inside, f"{name}: {text!r} leaves the page"
+
+
 @pytest.mark.parametrize(("levels", "options"), CASES, ids=CASE_NAMES)
 def test_no_text_overlaps_another_or_leaves_the_page(levels, options):
     for name, figure in all_figures(options, levels).items():
-        texts = shown_texts(figure, options)
-        assert len(texts) > 10
-        for (first, box), (second, other) in combinations(texts, 2):
-            overlap = min(box.x1, other.x1) - max(box.x0, other.x0), min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert min(overlap) <= 1, f"{name}: {first!r} overlaps {second!r}"
-        for text, box in texts:
-            inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
-            assert inside, f"{name}: {text!r} leaves the page"
+        assert len(shown_texts(figure, options)) > 10
+        assert_apart_and_inside(name, figure, options)
 
 
 @pytest.mark.parametrize(("levels", "options"), CASES, ids=CASE_NAMES)

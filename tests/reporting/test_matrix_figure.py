@@ -1,12 +1,10 @@
 """The figure of a matrix: what it draws of which table, and that nothing runs into anything else."""
 
-from itertools import combinations
-
 import numpy as np
 import polars as pl
 import pytest
 from matplotlib.text import Text
-from test_figures import CASES, OPTIONS, shown_texts
+from test_figures import CASES, OPTIONS, assert_apart_and_inside
 
 from ipcascade.core.errors import UserError
 from ipcascade.reporting import matrix_figure, style
@@ -119,13 +117,7 @@ def test_no_text_overlaps_another_or_leaves_the_page(rows, options):
     options = next(known for _, known in CASES if str(known) == options)
     made = table(rows, 30, by=("funder", "year"), years=list(range(1990, 1990 + rows)))
     figure = matrix_figure.draw(made, ["funder", "year"], "expected", "class", options)
-    texts = shown_texts(figure, options)
-    for (first, box), (second, other) in combinations(texts, 2):
-        overlap = min(box.x1, other.x1) - max(box.x0, other.x0), min(box.y1, other.y1) - max(box.y0, other.y0)
-        assert min(overlap) <= 1, f"{first!r} overlaps {second!r}"
-    for text, box in texts:
-        inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= figure.bbox.x1 + 1 and box.y1 <= figure.bbox.y1 + 1
-        assert inside, f"{text!r} leaves the page"
+    assert_apart_and_inside("matrix", figure, options)
 
 
 def test_the_same_table_gives_the_same_bytes(tmp_path):

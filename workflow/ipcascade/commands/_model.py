@@ -9,7 +9,7 @@ from ipcascade.inference.model_files import ModelFiles
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """The argument that `released_files` reads."""
+    """The folder of a released model."""
     parser.add_argument("--model", type=Path, required=True, help="folder of a released model (target `release`)")
 
 

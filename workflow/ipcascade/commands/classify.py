@@ -5,10 +5,11 @@ import sys
 
 import torch
 
-from ipcascade.commands._model import add_model, model_files
+from ipcascade.commands._model import add_model
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.inference.model_files import ModelFiles
 from ipcascade.inference.prediction import Prediction, TextClassifier
 
 
@@ -16,7 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The text and the model."""
     parser.add_argument("text", nargs="?", help="the text (default: the standard input)")
     add_model(parser)
-    parser.set_defaults(combiner=None, thresholds=None, linear=None, neighbours=None)
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         raise UserError("the standard input is not UTF-8; save it so") from None
     if not text.strip():
         raise UserError("there is no text: give it in quotes, or on the standard input")
-    classifier = TextClassifier.read(model_files(args), config.scoring)
+    classifier = TextClassifier.read(ModelFiles.of_release(args.model), config.scoring)
     print(described(classifier.predict([text], config.prediction.neighbours)))
 
 
