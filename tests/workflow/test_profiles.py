@@ -20,7 +20,7 @@ GROUPED = {
 
 
 # And those after the prediction of new texts.
-AFTER_PREDICTION = {"join_predictions", "input_metrics", "matrix", "matrix_figure"}
+AFTER_PREDICTION = {"join_predictions", "input_metrics", "matrix", "matrix_figure", "report"}
 
 
 class Resources(dict):

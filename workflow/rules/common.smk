@@ -5,6 +5,7 @@
 # options or its code change, and for no other reason.
 
 import functools
+import hashlib
 import json
 import shlex
 
@@ -16,6 +17,7 @@ from ipcascade.orchestration.fingerprint import code, code_within
 from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
 from ipcascade.orchestration.runs import Runs, uses, uses_network
 from ipcascade.orchestration.snakemake_private import at_start, keep_true_records
+from ipcascade.reporting.report.parts import PARTS
 from ipcascade.sources.demo import files as demo
 
 RUN_CONFIG = "results{run}/run_config.yaml"
@@ -299,6 +301,26 @@ def where_concordance(path):
 def shares_of_concordance(wildcards, input):
     """By what a concordance shares labels out, as options of the command."""
     return f"--corpus {input.corpus} --splits {input.splits}" if input.corpus else ""
+
+
+@checks.ends_the_run
+def parts_of_report(wildcards):
+    return [checks.shipped(part) for part in PARTS]
+
+
+# The report shows the comparison of runs where there is one. It is no input: runs that are out of date would be trained
+# again for the report. With its checksum among the params, the report is made again when the comparison was.
+COMPARISON = Path("results/comparison/test.json")
+
+
+@checks.ends_the_run
+def comparison_as_it_is(wildcards):
+    return f"--comparison {COMPARISON}" if COMPARISON.exists() else ""
+
+
+@checks.ends_the_run
+def content_of_comparison(wildcards):
+    return hashlib.sha256(COMPARISON.read_bytes()).hexdigest() if COMPARISON.exists() else ""
 
 
 @checks.ends_the_run

@@ -44,7 +44,7 @@ rule matrix_figure:
         multiext("results/figures/matrix_{name}", ".pdf", ".svg"),
         report(
             "results/figures/matrix_{name}.png",
-            caption="../report/matrix.rst",
+            caption="../ipcascade/reporting/captions/matrix.rst",
             category="Matrices",
             labels={"matrix": "{name}"},
         ),

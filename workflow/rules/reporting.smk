@@ -1,5 +1,6 @@
-# Reporting. Requires: corpus, splits, metrics, analysis, history.
-# Makes: results/tables/table{1,2}.{csv,md,tex} and results/figures/figure{1,2,3,4,5}.{pdf,png,svg}.
+# Reporting. Requires: corpus, splits, metrics, analysis, history; for the report also predictions and matrices.
+# Makes: results/tables/table{1,2}.{csv,md,tex}, results/figures/figure{1,2,3,4,5}.{pdf,png,svg} and
+# results/report/index.html.
 
 
 rule table1:
@@ -73,7 +74,7 @@ rule figure1:
         multiext("results/figures/figure1", ".pdf", ".svg"),
         report(
             "results/figures/figure1.png",
-            caption="../report/figure1.rst",
+            caption="../ipcascade/reporting/captions/figure1.rst",
             category="Figures",
             labels={"figure": "1", "shows": "corpus statistics"},
         ),
@@ -106,7 +107,7 @@ rule figure2:
         multiext("results/figures/figure2", ".pdf", ".svg"),
         report(
             "results/figures/figure2.png",
-            caption="../report/figure2.rst",
+            caption="../ipcascade/reporting/captions/figure2.rst",
             category="Figures",
             labels={"figure": "2", "shows": "workflow"},
         ),
@@ -138,7 +139,7 @@ rule figure3:
         multiext("results/figures/figure3", ".pdf", ".svg"),
         report(
             "results/figures/figure3.png",
-            caption="../report/figure3.rst",
+            caption="../ipcascade/reporting/captions/figure3.rst",
             category="Figures",
             labels={"figure": "3", "shows": "training curves"},
         ),
@@ -172,7 +173,7 @@ rule figure4:
         multiext("results/figures/figure4", ".pdf", ".svg"),
         report(
             "results/figures/figure4.png",
-            caption="../report/figure4.rst",
+            caption="../ipcascade/reporting/captions/figure4.rst",
             category="Figures",
             labels={"figure": "4", "shows": "calibration and coverage"},
         ),
@@ -206,7 +207,7 @@ rule figure5:
         multiext("results/figures/figure5", ".pdf", ".svg"),
         report(
             "results/figures/figure5.png",
-            caption="../report/figure5.rst",
+            caption="../ipcascade/reporting/captions/figure5.rst",
             category="Figures",
             labels={"figure": "5", "shows": "errors"},
         ),
@@ -238,7 +239,7 @@ rule figure6:
         multiext("results/figures/figure6", ".pdf", ".svg"),
         report(
             "results/figures/figure6.png",
-            caption="../report/figure6.rst",
+            caption="../ipcascade/reporting/captions/figure6.rst",
             category="Figures",
             labels={"figure": "6", "shows": "runs compared"},
         ),
@@ -265,3 +266,40 @@ rule figure6:
 rule figures:
     input:
         expand("results/figures/figure{number}.{ending}", number=[1, 2, 3, 4, 5], ending=["pdf", "png", "svg"]),
+
+
+rule report:
+    input:
+        parts_of_report,
+        funnel="results/corpus/funnel.json",
+        audit="results/splits/audit.json",
+        tokens=f"results/tokens/{TOKEN_FACTS}",
+        history="results/training/history.parquet",
+        metrics=expand("results/metrics/{split}.json", split=SCORED_SPLITS),
+        analysis=expand("results/analysis/{table}", table=[*ANALYSIS, SOURCE_EFFECTS]),
+        figures=expand("results/figures/figure{number}.svg", number=[1, 2, 3, 4, 5]),
+        predictions=expand("results/predictions/{name}.parquet", name=CONFIG.prediction.inputs),
+        labelled=expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
+        matrices=expand("results/matrices/{name}.parquet", name=CONFIG.matrices),
+        matrix_figures=expand("results/figures/matrix_{name}.svg", name=CONFIG.matrices),
+    output:
+        "results/report/index.html",
+    log:
+        "logs/report.log",
+    benchmark:
+        "logs/benchmarks/report.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        config=run_config,
+        comparison=comparison_as_it_is,
+        content=content_of_comparison,
+        options=options(*settings.Config.model_fields),
+        code=code("report"),
+    shell:
+        "python -m ipcascade report --config {params.config} --threads {threads} --log {log} --results results"
+        " --benchmarks logs/benchmarks {params.comparison} --report {output}"

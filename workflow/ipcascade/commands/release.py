@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
-import yaml
-
 from ipcascade.commands._documents import add_documents, read_documents
 from ipcascade.commands._model import add_model_files, model_files
+from ipcascade.commands._shared_config import as_yaml, encoder_name, without_paths
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import read_json
@@ -18,8 +17,6 @@ from ipcascade.reporting.release_card import Facts, release_card
 
 METRICS = "metrics.json"
 RUN_CONFIG = "run_config.yaml"
-# Keys of the config that may hold paths of this machine.
-PATHS = (("source", "path"), ("corpus", "label_tree"), ("prediction", "inputs"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +37,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     tree = documents.tree
     facts = Facts(
         metrics=metrics,
-        encoder=encoder | {"name": _without_path(encoder["name"], encoder["revision"])},
+        encoder=encoder | {"name": encoder_name(encoder["name"], encoder["revision"])},
         splits={name: int((documents.split == name).sum()) for name in SPLITS},
         labels=dict(zip(tree.levels, tree.sizes, strict=True)),
         sources=tuple(read_json(files.combiner, FittedCombiner)["sources"]),
@@ -52,22 +49,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         args.release,
         {
             MODEL_CARD: card,
-            RUN_CONFIG: released_config(config),
+            RUN_CONFIG: as_yaml(without_paths(config)),
             METRICS: args.metrics.read_text(encoding="utf-8"),
         },
     )
-
-
-def released_config(config: Config) -> str:
-    """The config as YAML without what tells of the machine that it was run on."""
-    content = config.model_dump(mode="json", by_alias=True)
-    defaults = Config().model_dump(mode="json", by_alias=True)
-    for section, key in PATHS:
-        content[section][key] = defaults[section][key]
-    content["encoder"]["name"] = _without_path(content["encoder"]["name"], content["encoder"]["revision"])
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-
-
-def _without_path(name: str, revision: str | None) -> str:
-    """The name of an encoder; of a folder on this machine, which has no revision, the last part alone."""
-    return name if revision else Path(name).name

@@ -47,6 +47,67 @@ class CorpusFacts(Content):
     text: TextContent
 
 
+class FunnelStep(Content):
+    """What a step of building the corpus removed and left, and the key of the config that decides it."""
+
+    step: str
+    key: str | None
+    removed: Count
+    left: Count
+    unit: str
+
+
+class PresentLabels(Content):
+    """How many labels of a level are in the corpus, and how many a document has."""
+
+    present: Count
+    mean_per_document: NotNegative
+
+
+class FunnelFacts(Content):
+    """funnel.json; `groups` counts documents of one family or text, `notes` are for people."""
+
+    steps: Annotated[list[FunnelStep], Field(min_length=1)]
+    groups: dict[str, Count]
+    labels: dict[str, PresentLabels]
+    notes: list[str]
+    symbols: Values
+    tables: Values
+
+
+class SplitSize(Content):
+    """The documents of a split, their groups and labels; the last two by level."""
+
+    documents: Count
+    groups: Count
+    share: Share
+    size_error: Difference
+    labels_present: dict[str, Count]
+    mean_labels_per_document: dict[str, NotNegative]
+
+
+class FirstFilings(Content):
+    """When and where the inventions of a split were first filed."""
+
+    first_year: int | None
+    last_year: int | None
+    documents_without_year: Count
+    offices: dict[str, Count]
+
+
+class SplitAudit(Content):
+    """audit.json; `drift` is by level and split, `first_filings` is None where the corpus does not know them."""
+
+    splits: dict[str, SplitSize]
+    first_filings: dict[str, FirstFilings] | None = None
+    label_distribution_distance: dict[str, NotNegative]
+    label_pair_distribution_distance: NotNegative
+    missing_labels: dict[str, dict[str, list[str]]]
+    drift: dict[str, dict[str, Values]]
+    groups_in_several_splits: Count
+    texts_in_several_splits: Count
+
+
 class ScoreFacts(Content):
     """The metadata of a scores file: the checksum of the weights or of the combiner that gave it, where it has one."""
 

@@ -20,7 +20,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from ipcascade.core.errors import UserError
 from ipcascade.reporting import style
 from ipcascade.reporting.options import FigureOptions
-from ipcascade.reporting.words import capitalised, plural
+from ipcascade.reporting.words import capitalised, plural, sentence_case
 
 MOST_ROWS = 24
 MOST_TECHNOLOGIES = 24
@@ -34,14 +34,19 @@ _ROW_INCHES = 0.16
 
 
 @dataclass(frozen=True)
-class _Matrix:
-    """values: float64 [rows, technologies], counts; names, weights [rows]; codes, titles [technologies]."""
+class Matrix:
+    """values: float64 [rows, technologies], counts; names, weights [rows]; codes, titles [technologies].
+
+    rows, columns: the positions of those that are shown, ascending.
+    """
 
     names: list[str]
     weights: np.ndarray
     values: np.ndarray
     codes: list[str]
     titles: list[str]
+    rows: np.ndarray
+    columns: np.ndarray
 
 
 def draw(table: pl.DataFrame, rows: Sequence[str], measure: str, level: str, options: FigureOptions) -> Figure:
@@ -52,7 +57,7 @@ def draw(table: pl.DataFrame, rows: Sequence[str], measure: str, level: str, opt
     """
     if not len(table):
         raise UserError("the matrix has no counts: no text has a label; there is nothing to draw")
-    matrix = _matrix(table, rows, measure)
+    matrix = largest(table, rows, measure)
     years = _years(table, rows, measure)
     with style.applied(options):
         shown = min(len(matrix.names), MOST_ROWS)
@@ -76,7 +81,8 @@ def draw(table: pl.DataFrame, rows: Sequence[str], measure: str, level: str, opt
         return figure
 
 
-def _matrix(table: pl.DataFrame, rows: Sequence[str], measure: str) -> _Matrix:
+def largest(table: pl.DataFrame, rows: Sequence[str], measure: str) -> Matrix:
+    """A matrix from its long table, with the positions of the rows of largest weight and the largest technologies."""
     names = table.select([*rows, "weight"]).unique(rows, keep="first", maintain_order=True)
     technologies = table.select("technology", "title").unique("technology", keep="first").sort("technology")
     row_of = table.select(rows).join(
@@ -87,12 +93,15 @@ def _matrix(table: pl.DataFrame, rows: Sequence[str], measure: str) -> _Matrix:
     )["_column"]
     values = np.zeros((len(names), len(technologies)))
     values[row_of.to_numpy(), column_of.to_numpy()] = table[measure].to_numpy()
-    return _Matrix(
+    weights = names["weight"].to_numpy()
+    return Matrix(
         [", ".join(_named(value) for value in row[:-1]) for row in names.iter_rows()],
-        names["weight"].to_numpy(),
+        weights,
         values,
         technologies["technology"].to_list(),
         technologies["title"].to_list(),
+        _largest(weights, MOST_ROWS),
+        _largest(values.sum(axis=0), MOST_TECHNOLOGIES),
     )
 
 
@@ -101,9 +110,8 @@ def _largest(amounts: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.argsort(-amounts, kind="stable")[:most])
 
 
-def _draw_shares(axes: Axes, matrix: _Matrix, figure: Figure, options: FigureOptions) -> None:
-    rows = _largest(matrix.weights, MOST_ROWS)
-    columns = _largest(matrix.values.sum(axis=0), MOST_TECHNOLOGIES)
+def _draw_shares(axes: Axes, matrix: Matrix, figure: Figure, options: FigureOptions) -> None:
+    rows, columns = matrix.rows, matrix.columns
     totals = matrix.values.sum(axis=1, keepdims=True)
     shares = 100 * (matrix.values / np.where(totals > 0, totals, 1))[np.ix_(rows, columns)]
     colours = LinearSegmentedColormap.from_list("shares", ["white", options.colours.levels[0]])
@@ -124,13 +132,13 @@ def _draw_shares(axes: Axes, matrix: _Matrix, figure: Figure, options: FigureOpt
         )
 
 
-def _draw_largest(axes: Axes, matrix: _Matrix, level: str, options: FigureOptions) -> None:
+def _draw_largest(axes: Axes, matrix: Matrix, level: str, options: FigureOptions) -> None:
     totals = matrix.values.sum(axis=0)
     order = np.argsort(-totals, kind="stable")[:MOST_BARS]
     places = np.arange(len(order))
     axes.barh(places, totals[order], height=0.8, color=style.tint(options.colours.levels[1], 0.45))
     for place, column in zip(places, order, strict=True):
-        name = f"{style.shortened(matrix.codes[column])} {_sentence(matrix.titles[column])}"
+        name = f"{style.shortened(matrix.codes[column])} {sentence_case(matrix.titles[column])}"
         axes.annotate(
             _cut(name, LONGEST_TITLE), (0, place), xytext=(2, 0), textcoords="offset points", va="center",
             fontsize=options.font_size - 1,
@@ -178,11 +186,6 @@ def _draw_years(axes: Axes, counts: pl.DataFrame, options: FigureOptions) -> Non
     axes.set_xlabel("Year")
     axes.set_ylabel("% of the year")
     axes.legend(ncols=MOST_CURVES, loc="lower center", bbox_to_anchor=(0.5, 1), handlelength=1.2, columnspacing=0.8)
-
-
-def _sentence(title: str) -> str:
-    """A title that is all in capitals, as in the IPC, as a sentence."""
-    return capitalised(title.lower()) if title.isupper() else title
 
 
 def _named(value: object) -> str:

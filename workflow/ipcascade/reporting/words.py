@@ -36,6 +36,11 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def sentence_case(title: str) -> str:
+    """A title that is all in capitals, as in the IPC, as a sentence; any other as it is."""
+    return capitalised(title.lower()) if title.isupper() else title
+
+
 def duration(seconds: float) -> str:
     """Seconds in two digits and the unit that suits them: "0 s", "45 s", "12 min", "3.4 h", "14 h", "120 h"."""
     if seconds < 59.5:
