@@ -60,7 +60,7 @@ pins: $(INSTALLED)  ## rewrite envs/ from what is installed in .venv
 	sed -i '/^      - /d' envs/ipcascade.yaml
 	sed 's/^/      - /' envs/requirements.txt >> envs/ipcascade.yaml
 
-report: $(INSTALLED)  ## results/report.zip: figures, tables and run times as one page
+report: $(INSTALLED)  ## results/report.zip: Snakemake's own report, of how the results were made
 	$(BIN)/snakemake --report results/report.zip
 
 install: $(INSTALLED)

@@ -16,6 +16,7 @@ RESULTS = {
     "figures": tuple(f"figures/figure{number}.pdf" for number in (1, 2, 3, 4, 5)),
     "analysis": ("analysis",),
     "model": ("model",),
+    "report": ("report/index.html",),
 }
 """What a person looks for, and where it is below the results folder."""
 

@@ -77,7 +77,7 @@ def _funnel(funnel: dict[str, Any]) -> Table:
 
 def _sizes(audit: dict[str, Any], levels: Sequence[str]) -> Table:
     """A row per property, a column per split."""
-    splits, filings = audit["splits"], audit["first_filings"]
+    splits, filings = audit["splits"], audit.get("first_filings")
     rows = [
         _row("Documents", [whole(splits[name]["documents"]) for name in SPLITS]),
         _row("Families (groups)", [whole(splits[name]["groups"]) for name in SPLITS]),

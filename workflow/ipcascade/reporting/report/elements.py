@@ -16,6 +16,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.reporting.words import level_name, sentence_case
 
 NOTHING = "–"
+BELOW_ALL = -1e99  # by which a missing number is sorted
 
 
 @dataclass(frozen=True)
@@ -177,20 +178,20 @@ def flag(value: bool | None) -> Cell:
 
 def _number(value: float | None, pattern: str) -> Cell:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return Cell(NOTHING, "")
+        return Cell(NOTHING, BELOW_ALL)
     return Cell(pattern.format(value), value)
 
 
 def signed(value: float | None, interval: Sequence[float] | None) -> Cell:
     """A difference of measures with its sign and its interval."""
     if value is None:
-        return Cell(NOTHING, "")
+        return Cell(NOTHING, BELOW_ALL)
     return Cell(f"{value:+.4f}", value, f"[{interval[0]:+.4f}, {interval[1]:+.4f}]" if interval else "")
 
 
 def known(value: float | None, shown: Callable[[float], str]) -> Cell:
     """An amount in words, such as a duration; a dash where it is not known."""
-    return Cell(NOTHING, "") if value is None else Cell(shown(value), value)
+    return Cell(NOTHING, BELOW_ALL) if value is None else Cell(shown(value), value)
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> Cell:

@@ -22,8 +22,8 @@ for (const figure of document.querySelectorAll("figure.table")) {
     pageLength: ROWS_PER_PAGE,
     language: {
       search: "Search",
-      info: "_TOTAL_ rows",
-      infoEmpty: "0 rows",
+      info: "Rows: _TOTAL_",
+      infoEmpty: "Rows: 0",
       infoFiltered: "of _MAX_",
       zeroRecords: "No row has this.",
       emptyTable: "No rows.",
