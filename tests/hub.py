@@ -14,7 +14,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 LFS_ENDINGS = (".safetensors", ".bin", ".h5", ".msgpack")
 POINTER_SIZE = 135  # of Git LFS; any number will do
@@ -66,6 +69,17 @@ class FakeHub:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+def turn_to(hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have huggingface_hub in this process ask a running fake hub, with an empty cache."""
+    for constant, value in {
+        "ENDPOINT": hub.url, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": False,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_DISABLE_XET": True, "HF_HUB_DISABLE_TELEMETRY": True, "DOWNLOAD_CHUNK_SIZE": 1000,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(f"huggingface_hub.constants.{constant}", value)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
 
 
 def git_blob_hash(content: bytes) -> str:

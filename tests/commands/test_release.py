@@ -18,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import AutoModel
 
+from hub import FakeHub, turn_to
 from ipcascade import load
 from ipcascade.cli import main
 from ipcascade.commands.classify import described
@@ -113,6 +114,76 @@ def test_a_file_that_was_changed_or_is_missing_is_refused(copy, name):
     (copy / name).unlink()
     with pytest.raises(UserError, match=re.escape(f"{copy / name} is missing from the released model")):
         load(copy, CPU)
+
+
+COMMIT = "0123abcd" * 5
+ON_HUB = f"hub:an-owner/a-model@{COMMIT}"
+
+
+@pytest.fixture
+def hub(released, tmp_path, monkeypatch):
+    """The released folder as a repository of the fake hub, with a file that somebody added."""
+    names = (path.relative_to(released).as_posix() for path in released.rglob("*") if path.is_file())
+    content = {name: (released / name).read_bytes() for name in sorted(names)}
+    with FakeHub("an-owner/a-model", COMMIT, content | {"pytorch_model.bin": b"a pickle"}).running() as running:
+        turn_to(running, tmp_path / "cache", monkeypatch)
+        yield running
+
+
+def test_a_model_on_the_hub_labels_as_its_folder_does(released, hub, tmp_path, monkeypatch):
+    (tmp_path / "texts.csv").write_text("document_id,text\n1,an antibody\n2,a signal of the circuit\n")
+    labelled = {}
+    for name, model in {"folder": str(released), "hub": ON_HUB}.items():
+        written = tmp_path / f"{name}.csv"
+        words = ["--texts", str(tmp_path / "texts.csv"), "--predictions", str(written)]
+        assert main(["predict", "--model", model, *words]) == 0
+        labelled[name] = written.read_bytes()
+    assert labelled["folder"] == labelled["hub"]
+    fetched = hub.downloaded()
+    assert "pytorch_model.bin" not in fetched and "README.md" not in fetched and fetched["linear.safetensors"] == 1
+    asked = len(hub.asked)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert load(ON_HUB, CPU).predict(TEXTS).labels == load(released, CPU).predict(TEXTS).labels
+    assert len(hub.asked) == asked, "without a network the copy in the cache serves"
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("hub:an-owner/a-model", "needs the full hash of a commit"),
+        ("hub:an-owner/a-model@main", "needs the full hash of a commit"),
+        (f"hub:a-model@{COMMIT}", "write hub:OWNER/NAME@COMMIT"),
+        (f"hub:../../etc@{COMMIT}", "write hub:OWNER/NAME@COMMIT"),
+        (f"hub:nobody/nothing@{COMMIT}", "the model: nobody/nothing is not on the hub"),
+        (f"hub:an-owner/a-model@{'f' * 40}", "the model: an-owner/a-model has no commit"),
+    ],
+)
+def test_a_model_that_is_not_on_the_hub_is_one_sentence(hub, capsys, model, sentence):
+    assert main(["classify", "--model", model, "a text"]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error
+
+
+def test_a_damaged_copy_of_the_hub_is_refused(hub, capsys):
+    hub.served["combiner.json"] = hub.content["combiner.json"].replace(b"network", b"netw0rk", 1)
+    assert main(["classify", f"--model={ON_HUB}", "a text"]) == 1
+    assert "but the hub declares" in capsys.readouterr().err
+
+
+def test_an_encoder_on_the_hub_is_no_released_model(hub, capsys):
+    del hub.content["manifest.json"]
+    assert main(["classify", "--model", ON_HUB, "a text"]) == 1
+    assert "has no manifest.json, so it is not a released model" in capsys.readouterr().err
+
+
+def test_no_other_model_makes_a_command_ask_a_hub(released, monkeypatch, capsys):
+    seen = {}
+    monkeypatch.setattr("ipcascade.commands.classify.run", lambda *_: seen.update(os.environ))
+    for model, expected in ((str(released), "1"), (ON_HUB, None)):
+        seen.clear()
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        assert main(["classify", "--model", model, "a text"]) == 0
+        assert seen.get("HF_HUB_OFFLINE") == expected
 
 
 def test_the_card_may_be_edited(copy):

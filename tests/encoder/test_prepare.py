@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hub import FakeHub
+from hub import FakeHub, turn_to
 from ipcascade.cli import main
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import folder_written_whole
@@ -46,13 +46,7 @@ def content(encoder_folder, tmp_path_factory) -> dict[str, bytes]:
 def hub(content, tmp_path, monkeypatch):
     """The fake hub, to which huggingface_hub in this process turns, with an empty cache."""
     with FakeHub(NAME, COMMIT, dict(content)).running() as running:
-        for constant, value in {
-            "ENDPOINT": running.url, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": False,
-            "HUGGINGFACE_CO_URL_TEMPLATE": running.url + "/{repo_id}/resolve/{revision}/{filename}",
-            "HF_HUB_DISABLE_XET": True, "HF_HUB_DISABLE_TELEMETRY": True, "DOWNLOAD_CHUNK_SIZE": 1000,
-        }.items():  # fmt: skip
-            monkeypatch.setattr(f"huggingface_hub.constants.{constant}", value)
-        monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+        turn_to(running, tmp_path / "cache", monkeypatch)
         yield running
 
 

@@ -85,7 +85,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def graph(finished) -> Graph:
     made = Graph(finished)
-    assert len(made.rules) == 22 and len(made.edges) > 30
+    assert len(made.rules) == 23 and len(made.edges) > 30
     assert made.run_again() == set()
     return made
 

@@ -21,10 +21,10 @@ from ipcascade import __version__
 from ipcascade import config as settings
 from ipcascade.core.errors import UserError
 from ipcascade.core.logs import logging_to
-from ipcascade.core.names import LAUNCHED
+from ipcascade.core.names import HUB, LAUNCHED
 
 COMMANDS = Path(__file__).parent / "commands"
-# The only command that may use the network; all others run where there is none.
+# The only command that may use the network; all others run where there is none, but with a model on the hub.
 FETCHING_COMMAND = "encoder"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -89,7 +89,7 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, Any]:
     for name, what in command_names().items():
         of_command = commands.add_parser(name, help=what, description=what, parents=[shared])
         if words and words[0] == name:
-            if name != FETCHING_COMMAND:
+            if name != FETCHING_COMMAND and not any(word.removeprefix("--model=").startswith(HUB) for word in words):
                 os.environ["HF_HUB_OFFLINE"] = "1"
             module = importlib.import_module(f"ipcascade.commands.{name}")
             module.add_arguments(of_command)

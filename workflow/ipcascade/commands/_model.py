@@ -6,11 +6,13 @@ from pathlib import Path
 from ipcascade.commands._evidence import add_evidence
 from ipcascade.core.errors import UserError
 from ipcascade.inference.model_files import ModelFiles
+from ipcascade.inference.released import released_folder
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """The folder of a released model."""
-    parser.add_argument("--model", type=Path, required=True, help="folder of a released model (target `release`)")
+    """The place of a released model."""
+    what = "released model: a folder (of the target `release`) or hub:OWNER/NAME@COMMIT"
+    parser.add_argument("--model", required=True, help=what)
 
 
 def add_model_files(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +26,8 @@ def add_model_files(parser: argparse.ArgumentParser) -> None:
 def model_files(args: argparse.Namespace) -> ModelFiles:
     """The files that were given. Raises UserError where they are neither a released model nor all of another one."""
     if args.combiner and args.thresholds:
-        return ModelFiles(args.model, args.combiner, args.thresholds, args.linear, args.neighbours)
+        return ModelFiles(Path(args.model), args.combiner, args.thresholds, args.linear, args.neighbours)
     given = [name for name in ("combiner", "thresholds", "linear", "neighbours") if getattr(args, name)]
     if given:
         raise UserError(f"--{given[0]} is of a model that is not released, which needs --combiner and --thresholds")
-    return ModelFiles.of_release(args.model)
+    return ModelFiles.of_release(released_folder(args.model))

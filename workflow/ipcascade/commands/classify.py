@@ -11,6 +11,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.inference.model_files import ModelFiles
 from ipcascade.inference.prediction import Prediction, TextClassifier
+from ipcascade.inference.released import released_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         raise UserError("the standard input is not UTF-8; save it so") from None
     if not text.strip():
         raise UserError("there is no text: give it in quotes, or on the standard input")
-    classifier = TextClassifier.read(ModelFiles.of_release(args.model), config.scoring)
+    classifier = TextClassifier.read(ModelFiles.of_release(released_folder(args.model)), config.scoring)
     print(described(classifier.predict([text], config.prediction.neighbours)))
 
 

@@ -13,6 +13,10 @@ MODEL_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 MODEL_CARD = "README.md"
 
+# What names a model on the hub begins with, as hub:OWNER/NAME@COMMIT; the full hash of a commit.
+HUB = "hub:"
+COMMIT = r"[0-9a-f]{40}"
+
 # Files of ours beside them: what the encoder is; the model's label tree and how its texts are treated.
 ENCODER_FACTS = "encoder.json"
 LABELS = "labels.json"

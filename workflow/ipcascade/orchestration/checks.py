@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.names import COMMIT
 from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
-from ipcascade.encoder.options import COMMIT
 from ipcascade.matrices.options import SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
 from ipcascade.sources.patstat.delivery import delivery_files
