@@ -145,6 +145,7 @@ def folder(two_levels, tmp_path_factory):
     texts.write_csv(root / "new.csv")
     predictions = results / "predictions/new.parquet"
     run(*predict_arguments(two_levels, root / "new.csv", predictions))
+    run("prediction_facts", "--predictions", predictions, "--facts", results / "predictions/new.json")
     of_matrix = ["--name", "funders"]
     run(
         "matrix",
@@ -229,7 +230,7 @@ def test_new_texts_and_their_matrix(page, folder):
     without = (predicted["class"].list.len() == 0).mean()
     row = tables["predictions"][1]
     assert row[:2] == ["new", "3"] and row[3] == f"{without:.1%}"
-    assert row[4] == f"{predicted['confidence'].median():.4f}"
+    assert row[4] == f"{predicted['confidence'].median():.4f}" and row[-1] == str((~predicted["classifiable"]).sum())
     long = pl.read_parquet(folder / "results/matrices/funders.parquet").filter(funder="North")
     largest = long.sort("expected", descending=True).row(0, named=True)
     header, *rows = tables["matrix-funders"]

@@ -108,8 +108,8 @@ def test_every_row_has_its_labels_and_keeps_its_columns(tmp_path, name, count):
     assert classifier.seen == source["text"].to_list(), "each text once, in order"
     found = pl.read_parquet(tmp_path / "p.parquet")
     assert found.columns == [
-        "document_id", "funder", "money", "section", "class", "confidence", "cut_off", "neighbours", "similarity",
-        *TREE.labels,
+        "document_id", "funder", "money", "section", "class", "confidence", "classifiable", "cut_off", "neighbours",
+        "similarity", *TREE.labels,
     ]  # fmt: skip
     assert found["document_id"].to_list() == source["document_id"].to_list()
     whole = Classifier().predict(source["text"].to_list(), 5, lambda count: None)
@@ -222,7 +222,7 @@ def test_long_tables_have_a_row_per_label_above_the_floor_or_predicted(tmp_path)
     source = rows(30)
     labelled(written(tmp_path / "new.csv", source), tmp_path / "p.parquet", layout="long", floor=0.5)
     found = pl.read_parquet(tmp_path / "p.parquet")
-    assert found.columns == ["document_id", "level", "label", "probability", "predicted"]
+    assert found.columns == ["document_id", "level", "label", "probability", "predicted", "classifiable"]
     whole = Classifier().predict(source["text"].to_list(), 5, lambda count: None)
     expected = []
     for document_id, values, predicted in zip(source["document_id"], whole.probabilities, whole.predicted, strict=True):

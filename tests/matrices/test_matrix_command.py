@@ -92,6 +92,29 @@ def test_without_a_unit_each_text_is_one(matrix):
     assert rows(long, "document_id", "technology", "fractional")["5", "A01"] == 0.5
 
 
+def test_texts_that_are_not_classifiable_are_a_technology_of_their_own(matrix):
+    """Of unit p (weight 10) one of two texts; of q (1.5) the only one. Units r and s are as before."""
+    marked = TEXTS.with_columns(classifiable=pl.Series([True, False, False, True, True]))
+    long, wide = matrix(marked, unit="project", weight="money", bootstrap=0, measure="fractional")
+    apart = long.filter(technology="not classifiable")
+    assert rows(apart, "project", "expected") == {("p",): 5.0, ("q",): 1.5}
+    assert rows(apart, "project", "fractional") == {("p",): 5.0, ("q",): 1.5}
+    assert rows(apart, "project", "whole") == {("p",): 10.0, ("q",): 1.5}
+    before, _ = matrix(unit="project", weight="money", bootstrap=0)
+    others = pl.col("project").is_in(["r", "s"])
+    assert long.filter(others).equals(before.filter(others))
+    assert rows(long.filter(technology="A01"), "project", "expected")[("p",)] == pytest.approx(10 * 0.8 / 2)
+    assert "q" not in long.filter(pl.col("technology") != "not classifiable")["project"].to_list()
+    # Fractional counts of a unit add up to its weight, where its classifiable texts have labels.
+    sums = wide.select("project", "weight", total=pl.sum_horizontal(wide.columns[3:]))
+    assert sums.filter(pl.col("project").is_in(["p", "q", "s"])).filter(pl.col("weight") != pl.col("total")).is_empty()
+
+
+def test_predictions_without_the_column_are_all_classifiable(matrix):
+    assert "classifiable" not in TEXTS.columns
+    assert "not classifiable" not in matrix(unit="project")[1].columns
+
+
 def test_csv_and_parquet_hold_the_same(matrix, tmp_path):
     long, wide = matrix(unit="project", by=["funder"])
     for table, name in ((long, "m.csv"), (wide, "m_wide.csv")):

@@ -20,7 +20,7 @@ GROUPED = {
 
 
 # And those after the prediction of new texts.
-AFTER_PREDICTION = {"join_predictions", "input_metrics", "matrix", "matrix_figure", "report"}
+AFTER_PREDICTION = {"join_predictions", "input_metrics", "matrix", "matrix_figure", "prediction_facts"}
 
 
 class Resources(dict):
@@ -99,7 +99,7 @@ def test_the_guide_lists_what_the_rules_ask_for(fresh):
                     f"-p {partition.partition(',')[0]} ", f"--cpus-per-task={threads} ",
                     f"--mem {memory.removesuffix(' GB')}000 ", f"-t {minutes(time)} ",
                 )  # fmt: skip
-    on_login_node = {"encoder", "run_config"}
+    on_login_node = {"encoder", "run_config", "report"}
     assert listed.keys() == commands.keys() - {"demo_delivery", "all", "runs"} - on_login_node
     for rule, asks in listed.items():
         assert all(ask in commands[rule] + " " for ask in asks), (asks, commands[rule])
@@ -163,12 +163,12 @@ def test_another_cluster_may_count_gpus_and_need_an_account(fresh):
     assert output.count("slurm_account=my_project") >= len(commands)
 
 
-def test_downloads_stay_on_the_login_node():
+def test_downloads_and_what_takes_seconds_stay_on_the_login_node():
     """Snakemake itself checks that these rules exist; a dry run does not show where a rule would run."""
     text = (REPOSITORY / "workflow/Snakefile").read_text()
     (block,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.MULTILINE)
     targets = {"all", "tables", "figures", "baseline", "runs", "predictions", "matrices"}
-    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder"}
+    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder", "report"}
 
 
 @pytest.mark.parametrize("name", ["stanage", "slurm"])

@@ -1,5 +1,5 @@
 # Inference. Requires: the model and the tokens; for new texts also the evidence, the thresholds and tables
-# (prediction.inputs). Makes: results/network/{split}.parquet, results/predictions/{name}.parquet (or .csv) and
+# (prediction.inputs). Makes: results/network/{split}.parquet, results/predictions/{name}.parquet (or .csv), {name}.json and
 # results/release/, the folder of the model with all that prediction needs.
 
 from ipcascade.core.names import MANIFEST
@@ -62,7 +62,14 @@ rule predict:
         texts=table_to_label,
         model=input_folder("model"),
         evidence=folder_options("linear", "neighbours"),
-        options=options("scoring", "prediction.neighbours", "prediction.layout", "prediction.floor"),
+        options=options(
+            "scoring",
+            "prediction.neighbours",
+            "prediction.layout",
+            "prediction.floor",
+            "prediction.least_confidence",
+            "prediction.least_similarity",
+        ),
         code=code("predict"),
     shell:
         "python -m ipcascade predict --config {params.config} --threads {threads} --log {log}"
@@ -96,9 +103,34 @@ rule join_predictions:
         " --shares {input} --predictions {output}"
 
 
+rule prediction_facts:
+    input:
+        "results/predictions/{name}.parquet",
+    output:
+        "results/predictions/{name}.json",
+    log:
+        "logs/prediction_facts_{name}.log",
+    benchmark:
+        "logs/benchmarks/prediction_facts_{name}.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=run_config,
+        options=options("corpus.levels"),
+        code=code("prediction_facts"),
+    shell:
+        "python -m ipcascade prediction_facts --config {params.config} --threads {threads} --log {log}"
+        " --predictions {input} --facts {output}"
+
+
 rule predictions:
     input:
         expand(rules.join_predictions.output, name=CONFIG.prediction.inputs, ending="parquet"),
+        expand(rules.prediction_facts.output, name=CONFIG.prediction.inputs),
         expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
 
 

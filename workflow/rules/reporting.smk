@@ -278,7 +278,7 @@ rule report:
         metrics=expand("results/metrics/{split}.json", split=SCORED_SPLITS),
         analysis=expand("results/analysis/{table}", table=[*ANALYSIS, SOURCE_EFFECTS]),
         figures=expand("results/figures/figure{number}.svg", number=[1, 2, 3, 4, 5]),
-        predictions=expand("results/predictions/{name}.parquet", name=CONFIG.prediction.inputs),
+        predictions=expand("results/predictions/{name}.json", name=CONFIG.prediction.inputs),
         labelled=expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
         matrices=expand("results/matrices/{name}.parquet", name=CONFIG.matrices),
         matrix_figures=expand("results/figures/matrix_{name}.svg", name=CONFIG.matrices),
@@ -292,7 +292,7 @@ rule report:
     conda:
         "../../envs/ipcascade.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         config=run_config,

@@ -30,7 +30,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
     if not text.strip():
         raise UserError("there is no text: give it in quotes, or on the standard input")
     classifier = TextClassifier.read(ModelFiles.of_release(released_folder(args.model)), config.scoring)
-    print(described(classifier.predict([text], config.prediction.neighbours)))
+    prediction = classifier.predict([text], config.prediction.neighbours)
+    print(described(prediction))
+    if not prediction.classifiable(config.prediction).all():
+        print("\nnot classifiable: below prediction.least_confidence or prediction.least_similarity")
 
 
 def _readable(text: str) -> str:

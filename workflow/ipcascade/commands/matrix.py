@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -17,8 +18,15 @@ from ipcascade.core.names import LABELS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import ModelLabels
 from ipcascade.matrices.concordance import Concordance, concordance, concordance_file, read_concordance
-from ipcascade.matrices.counts import count, of_labels
-from ipcascade.matrices.tables import long_table, read_blocks, read_units, wide_table
+from ipcascade.matrices.counts import Amounts, count, of_labels, set_aside
+from ipcascade.matrices.tables import (
+    UNCLASSIFIABLE,
+    long_table,
+    read_blocks,
+    read_classifiable,
+    read_units,
+    wide_table,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +54,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     level = options.level or tree.levels[-1]
     rows, units = read_units(args.predictions, options)
     blocks = read_blocks(args.predictions, tree, level)
+    texts: Iterator[Amounts]
     inputs = {"predictions": args.predictions, "labels": args.model / LABELS}
     if options.concordance:
         path = concordance_file(options.concordance)
@@ -56,6 +65,11 @@ def run(args: argparse.Namespace, config: Config) -> None:
         columns = tree.columns[level]
         technologies = list(zip(tree.labels[columns], tree.titles[columns], strict=True))
         texts = map(of_labels, blocks)
+    classifiable = read_classifiable(args.predictions)
+    if not classifiable.all():
+        technologies.append(UNCLASSIFIABLE)
+        texts = set_aside(texts, classifiable)
+        log.info("%d of %d texts are not classifiable", (~classifiable).sum(), len(classifiable))
     counts = count(units, texts, options.bootstrap, config.evaluation.confidence, config.seed)
     tables = {
         "": long_table(rows, units, counts, technologies, options.floor),

@@ -18,6 +18,8 @@ from ipcascade.inference.texts import TextTable
 from ipcascade.runtime.device import choose_device
 
 log = logging.getLogger(__name__)
+# The keys of the section `prediction` that decide what is in a table of predictions.
+DECIDING = ("neighbours", "layout", "floor", "least_confidence", "least_similarity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     table = TextTable.open(args.texts)
     files = model_files(args)
     classifier = TextClassifier.read(files, config.scoring)
-    options = section_options(config, "scoring", *(f"prediction.{name}" for name in ("neighbours", "layout", "floor")))
+    options = section_options(config, "scoring", *(f"prediction.{name}" for name in DECIDING))
     checksum = folder_checksum(args.texts) if args.texts.is_dir() else file_checksum(args.texts)
     made_of = {
         "options": options,

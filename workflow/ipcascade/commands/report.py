@@ -43,9 +43,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         errors.probabilities(results),
         errors.errors(results),
         runs.section(results, comparison, MAIN_RUN),
-        texts.section(
-            results, list(config.prediction.inputs), list(config.prediction.labels), _matrices(config), levels
-        ),
+        texts.section(results, config.prediction, _matrices(config), levels),
         making.section(results, as_yaml(content), changed_keys(content), _versions(), args.benchmarks),
     ]
     page = render(config.release.name, _subtitle(results, levels), sections, __version__)

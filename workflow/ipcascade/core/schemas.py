@@ -213,6 +213,21 @@ class ReleaseManifest(Content):
     files: dict[str, Sha256]
 
 
+class PredictionFacts(Content):
+    """predictions/NAME.json: numbers of texts, `without_label` by level; None where a long table does not say.
+
+    unsure: with a confidence below one half; median_similarity: of the nearest training documents.
+    """
+
+    texts: Count
+    without_label: dict[str, Count]
+    unclassifiable: Count
+    cut_off: Count | None
+    unsure: Count | None
+    median_confidence: Share | None
+    median_similarity: Annotated[float, Field(ge=-1.001, le=1.001)] | None
+
+
 class Metrics(Content):
     """metrics/SPLIT.json; `measures` of a level, `hierarchical` and `reference` are checked where they are shown."""
 

@@ -86,7 +86,7 @@ def _labelled(
     """The number of texts of each block, and its predictions."""
     for block in blocks:
         prediction = classifier.predict(block["text"].to_list(), options.neighbours, progress.advance)
-        yield len(block), table_of(block, prediction, options.layout, options.floor)
+        yield len(block), table_of(block, prediction, options)
 
 
 class _Parts:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ipcascade.core.options import (
     FILE_NAME,
+    NUMBER,
     WHOLE,
     Accelerator,
     Batching,
@@ -52,5 +53,11 @@ class PredictionOptions(Section):
     """
     floor: Share = 0.01
     """Long: the probability from which on a label that is not predicted has a row, too."""
+    least_confidence: Share = 0.0
+    """A text with a lower confidence (the smallest probability of its labels, 0 without any) is not classifiable: it is
+    marked, and matrices count it apart."""
+    least_similarity: Annotated[float, Field(ge=-1, le=1), NUMBER] = -1.0
+    """The same for a text whose nearest training document has a lower cosine, where neighbours are a source of
+    evidence: it is like no patent."""
     neighbours: Annotated[int, Field(ge=0, le=1000), WHOLE] = 5
     """Nearest training documents that each prediction names by their ids, where neighbours are a source of evidence."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.encoder.tokenizer import load_tokenizer
 from ipcascade.encoder.tokens import TokenCache
@@ -18,7 +19,7 @@ from ipcascade.evaluation.thresholds import Thresholds, read_thresholds
 from ipcascade.evidence.combiner import Combiner, read_combiner
 from ipcascade.evidence.sources import Evidence, NetworkOutput
 from ipcascade.inference.model_files import ModelFiles
-from ipcascade.inference.options import ScoringOptions
+from ipcascade.inference.options import PredictionOptions, ScoringOptions
 from ipcascade.inference.scoring import score
 from ipcascade.model.export import load_model
 from ipcascade.model.network import Classifier
@@ -55,6 +56,21 @@ class Prediction:
     def confidences(self) -> np.ndarray:
         """float32 [texts]: the smallest probability of a text's labels; 0 where it has none (evaluation/selective)."""
         return confidences(self.predicted, self.probabilities).astype(np.float32)
+
+    def classifiable(self, options: PredictionOptions) -> np.ndarray:
+        """bool [texts]: which texts have at least the confidence and the similarity that the options ask for.
+
+        Raises UserError where a similarity is asked for and there is none.
+        """
+        enough: np.ndarray = self.confidences >= options.least_confidence
+        if options.least_similarity > -1:
+            if self.similarities is None or not self.similarities.shape[1]:
+                raise UserError(
+                    "prediction.least_similarity needs similarities: a model with neighbours among its sources of "
+                    "evidence, and prediction.neighbours of at least 1"
+                )
+            enough &= self.similarities[:, 0] >= options.least_similarity
+        return enough
 
     @cached_property
     def labels(self) -> list[list[PredictedLabel]]:

@@ -9,13 +9,13 @@ import polars as pl
 from ipcascade.core.documents import label_lists
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
-from ipcascade.inference.options import Layout
+from ipcascade.inference.options import PredictionOptions
 from ipcascade.inference.prediction import Prediction
 
 
 def check_columns(columns: Sequence[str], tree: LabelTree, where: Path) -> None:
     """Raise UserError where a column of a user's table has the name of one that predictions add."""
-    taken = {*tree.levels, "confidence", "cut_off", "neighbours", "similarity", *tree.labels}
+    taken = {*tree.levels, "confidence", "classifiable", "cut_off", "neighbours", "similarity", *tree.labels}
     for name in columns:
         if name in taken:
             raise UserError(
@@ -24,21 +24,25 @@ def check_columns(columns: Sequence[str], tree: LabelTree, where: Path) -> None:
             )
 
 
-def table_of(texts: pl.DataFrame, prediction: Prediction, layout: Layout, floor: float) -> pl.DataFrame:
+def table_of(texts: pl.DataFrame, prediction: Prediction, options: PredictionOptions) -> pl.DataFrame:
     """The predictions of a block of texts.
 
     wide: a row per text, with the columns of the input but its text. long: a row per text and label that is predicted
-    or has at least the probability `floor`, the most probable first.
+    or has at least the probability `floor`, the most probable first. Raises UserError as `Prediction.classifiable`.
     """
-    return _wide(texts, prediction) if layout == "wide" else _long(texts["document_id"], prediction, floor)
+    classifiable = prediction.classifiable(options)
+    if options.layout == "wide":
+        return _wide(texts, prediction, classifiable)
+    return _long(texts["document_id"], prediction, classifiable, options.floor)
 
 
-def _wide(texts: pl.DataFrame, prediction: Prediction) -> pl.DataFrame:
+def _wide(texts: pl.DataFrame, prediction: Prediction, classifiable: np.ndarray) -> pl.DataFrame:
     others = [name for name in texts.columns if name not in ("document_id", "text")]
     columns = {name: texts[name] for name in ("document_id", *others)}
     columns |= label_lists(prediction.predicted, prediction.tree)
     columns |= {
         "confidence": pl.Series(prediction.confidences, dtype=pl.Float32),
+        "classifiable": pl.Series(classifiable),
         "cut_off": pl.Series(prediction.cut_off, dtype=pl.Float32),
     }
     if prediction.neighbours is not None and prediction.similarities is not None:
@@ -50,7 +54,7 @@ def _wide(texts: pl.DataFrame, prediction: Prediction) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _long(ids: pl.Series, prediction: Prediction, floor: float) -> pl.DataFrame:
+def _long(ids: pl.Series, prediction: Prediction, classifiable: np.ndarray, floor: float) -> pl.DataFrame:
     tree = prediction.tree
     levels = np.repeat(np.array(tree.levels, dtype=object), tree.sizes)
     row, column = np.nonzero(prediction.predicted | (prediction.probabilities >= floor))
@@ -64,5 +68,6 @@ def _long(ids: pl.Series, prediction: Prediction, floor: float) -> pl.DataFrame:
             "label": pl.Series(np.array(tree.labels, dtype=object)[column].tolist(), dtype=pl.String),
             "probability": pl.Series(probability[order], dtype=pl.Float32),
             "predicted": pl.Series(prediction.predicted[row, column], dtype=pl.Boolean),
+            "classifiable": pl.Series(classifiable[row], dtype=pl.Boolean),
         }
     )

@@ -37,6 +37,18 @@ class Amounts(NamedTuple):
     whole: np.ndarray
 
 
+def set_aside(texts: Iterator[Amounts], classifiable: np.ndarray) -> Iterator[Amounts]:
+    """The amounts of texts with a technology more: all of a text that is not classifiable goes there, and nothing else.
+
+    classifiable: bool [texts], in the order in which they come.
+    """
+    start = 0
+    for block in texts:
+        here = classifiable[start : start + len(block.whole), None]
+        yield Amounts(*(np.hstack([np.where(here, amounts, 0.0), ~here]) for amounts in block))
+        start += len(here)
+
+
 @dataclass(frozen=True)
 class Units:
     """Which unit each text belongs to, and which row each unit.

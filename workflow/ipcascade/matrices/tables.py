@@ -8,12 +8,15 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import MAKE_AGAIN, column_names
+from ipcascade.core.files import MAKE_AGAIN, Kind, column_names, read_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.matrices.counts import MEASURES, Block, Counts, Units
 from ipcascade.matrices.options import MatrixOptions, Measure
 
 UNIT = "document_id"
+CLASSIFIABLE = "classifiable"
+UNCLASSIFIABLE = ("not classifiable", "texts below prediction.least_confidence or least_similarity")
+"""The technology, with its title, of texts that are not classifiable, where there are some."""
 ROWS_AT_ONCE = 16_384
 OWN_COLUMNS = ("technology", "title", "units", "weight", *MEASURES)
 
@@ -92,6 +95,13 @@ def read_blocks(predictions: Path, tree: LabelTree, level: str) -> Iterator[Bloc
             for row, labels in enumerate(frame[level].to_list()):
                 predicted[row, [column_of[code] for code in labels]] = True
             yield Block(predicted, frame.select(codes).to_numpy())
+
+
+def read_classifiable(predictions: Path) -> np.ndarray:
+    """bool [texts]: which texts are classifiable; all of them, where the predictions were made without this column."""
+    if CLASSIFIABLE not in column_names(predictions):
+        return np.ones(pq.read_metadata(predictions).num_rows, dtype=bool)
+    return read_parquet(predictions, {CLASSIFIABLE: Kind.FLAG})[CLASSIFIABLE].to_numpy()
 
 
 def long_table(

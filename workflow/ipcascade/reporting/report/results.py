@@ -10,7 +10,7 @@ from ipcascade.core.analysis_files import read_analysis
 from ipcascade.core.files import read_json, read_parquet
 from ipcascade.core.metrics_file import read_metrics
 from ipcascade.core.names import TOKEN_FACTS
-from ipcascade.core.schemas import FunnelFacts, SplitAudit, TokenFacts
+from ipcascade.core.schemas import FunnelFacts, PredictionFacts, SplitAudit, TokenFacts
 from ipcascade.reporting.captions import caption
 from ipcascade.reporting.report.elements import Figure, read_figure
 
@@ -36,6 +36,10 @@ class Results:
     def history(self) -> pl.DataFrame:
         """A row per epoch."""
         return read_parquet(self.folder / "training" / "history.parquet")
+
+    def predictions(self, name: str) -> dict[str, Any]:
+        """What is to be said of the predictions of a table of texts."""
+        return read_json(self.folder / "predictions" / f"{name}.json", PredictionFacts)
 
     def metrics(self, name: str) -> dict[str, Any]:
         """The measures of a split, or of labelled new texts ("inputs/NAME")."""

@@ -1,14 +1,14 @@
 """The section on new texts: what was predicted for each table, and the matrices made from that."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.files import column_names, read_parquet
+from ipcascade.core.files import read_parquet
+from ipcascade.inference.options import PredictionOptions
 from ipcascade.reporting import matrix_figure
 from ipcascade.reporting.captions import MATRIX, caption
 from ipcascade.reporting.report.elements import (
@@ -27,28 +27,23 @@ from ipcascade.reporting.report.elements import (
 from ipcascade.reporting.report.results import Results
 from ipcascade.reporting.words import capitalised, level_name, plural
 
-_CONFIDENT = 0.5
-
 
 def section(
     results: Results,
-    inputs: Sequence[str],
-    labelled: Sequence[str],
+    options: PredictionOptions,
     matrices: Mapping[str, tuple[Sequence[str] | None, str, str]],
     levels: Sequence[str],
 ) -> Section:
     """Predictions of new texts and matrices.
 
-    inputs: names of the tables; labelled: of those whose texts carry labels; matrices: name to the columns that name
-    rows (None: those of the file), the count that is shown, and what the technologies are called.
+    matrices: name to the columns that name rows (None: those of the file), the count that is shown, and what the
+    technologies are called.
     """
     parts: list[Part] = []
-    if inputs:
-        parts.append(
-            _predictions({name: results.folder / "predictions" / f"{name}.parquet" for name in inputs}, levels)
-        )
-    if labelled:
-        parts.append(_measured({name: results.metrics(f"inputs/{name}") for name in labelled}))
+    if options.inputs:
+        parts.append(_predictions(results, options, levels))
+    if options.labels:
+        parts.append(_measured({name: results.metrics(f"inputs/{name}") for name in options.labels}))
     for name, (rows, shown, technology) in matrices.items():
         stem = results.folder / "figures" / f"matrix_{name}"
         table = read_parquet(results.folder / "matrices" / f"{name}.parquet")
@@ -60,52 +55,42 @@ def section(
     return Section("texts", "New texts and matrices", parts)
 
 
-def _predictions(files: Mapping[str, Path], levels: Sequence[str]) -> Table:
-    rows = [[Cell(name), *_predicted(path, levels)] for name, path in files.items()]
+def _predictions(results: Results, options: PredictionOptions, levels: Sequence[str]) -> Table:
+    rows = [[Cell(name), *_predicted(results.predictions(name), levels)] for name in options.inputs]
     columns = [
         Column("Table"),
         Column("Texts", True),
         *(Column(f"Without a {level_name(level)}", True) for level in levels),
         Column("Median confidence", True),
-        Column(f"Confidence below {_CONFIDENT}", True),
+        Column("Confidence below 0.5", True),
         Column("Median similarity", True),
         Column("Texts cut off", True),
+        Column("Not classifiable", True),
     ]
     text = (
         "New texts. Confidence is the smallest probability of a text's labels, 0 without any; similarity is the cosine "
-        "of the nearest training document. The measures above are those on patents: other texts have others."
+        "of the nearest training document. Not classifiable are those with a confidence below "
+        f"{options.least_confidence:g} or a similarity below {options.least_similarity:g}. The measures above are "
+        "those on patents: other texts have others."
     )
     return Table("predictions", text, columns, rows)
 
 
-def _predicted(path: Path, levels: Sequence[str]) -> list[Cell]:
-    """The cells of a table of texts, from its predictions, of which only a few columns are read."""
-    present = column_names(path)
-    scan = pl.scan_parquet(path, glob=False)
-    if "confidence" not in present:  # long: a row per text and label
-        return _predicted_long(scan, levels)
-    asked: dict[str, pl.Expr] = {"texts": pl.len()}
-    asked |= {f"without_{level}": (pl.col(level).list.len() == 0).mean() for level in levels}
-    asked |= {
-        "confidence": pl.col("confidence").median(),
-        "unsure": (pl.col("confidence") < _CONFIDENT).mean(),
-        "similarity": pl.col("similarity").median() if "similarity" in present else pl.lit(None, pl.Float64),
-        "cut_off": (pl.col("cut_off") > 0).sum(),
-    }
-    of = scan.select(**asked).collect(engine="streaming").row(0, named=True)
-    without = [percent(of[f"without_{level}"]) for level in levels]
-    shares = [measure(of["confidence"]), percent(of["unsure"]), measure(of["similarity"])]
-    return [whole(of["texts"]), *without, *shares, whole(of["cut_off"])]
+def _predicted(facts: Mapping[str, Any], levels: Sequence[str]) -> list[Cell]:
+    """The cells of a table of texts."""
 
+    def share(number: int | None) -> Cell:
+        return percent(None if number is None or not facts["texts"] else number / facts["texts"])
 
-def _predicted_long(scan: pl.LazyFrame, levels: Sequence[str]) -> list[Cell]:
-    texts = scan.select(pl.col("document_id").n_unique()).collect(engine="streaming").item()
-    labelled = dict(
-        scan.filter(pl.col("predicted")).group_by("level").agg(pl.col("document_id").n_unique())
-        .collect(engine="streaming").iter_rows()
-    )  # fmt: skip
-    without = [percent(1 - labelled.get(level, 0) / texts if texts else None) for level in levels]
-    return [whole(texts), *without, measure(None), percent(None), measure(None), whole(None)]
+    return [
+        whole(facts["texts"]),
+        *(share(facts["without_label"].get(level)) for level in levels),
+        measure(facts["median_confidence"]),
+        share(facts["unsure"]),
+        measure(facts["median_similarity"]),
+        whole(facts["cut_off"]),
+        whole(facts["unclassifiable"]),
+    ]
 
 
 def _measured(metrics: Mapping[str, Mapping[str, Any]]) -> Table:
