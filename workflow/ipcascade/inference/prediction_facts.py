@@ -1,4 +1,4 @@
-"""What is to be said of all predictions of a table together: how many texts have no label, are unsure, or were cut off."""
+"""What is to be said of all predictions of a table together: how many texts have no label, are unsure, were cut off."""
 
 from collections.abc import Sequence
 from pathlib import Path
