@@ -262,6 +262,33 @@ def test_the_same_results_give_the_same_bytes(page, folder, tmp_path):
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
+def test_a_paper_gets_every_measure_and_caption(folder, tmp_path):
+    results = folder / "results"
+    words = {"funnel": "corpus/funnel.json", "audit": "splits/audit.json", "tokens": "tokens/tokens.json",
+             "val": "metrics/val.json", "test": "metrics/test.json"}  # fmt: skip
+    given = [word for name, path in words.items() for word in (f"--{name}", str(results / path))]
+    written = ["--numbers", str(tmp_path / "numbers.tex"), "--captions", str(tmp_path / "captions.tex")]
+    write_json(tmp_path / "test.json", compared(folder))
+    config = ["--config", str(config_file(folder, **INPUTS))]
+    assert main(["paper", *given, *written, "--comparison", str(tmp_path / "test.json"), *config]) == 0
+    text = (tmp_path / "numbers.tex").read_text()
+    numbers = dict(re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}\{(.*)\}$", text, flags=re.MULTILINE))
+    for split in names.SCORED_SPLITS:
+        measures = json.loads((results / f"metrics/{split}.json").read_text())["measures"]
+        values = {key: value for key, value in measures["class"].items() if key.startswith("recall")}
+        assert len(values) == 5
+        for key, value in values.items():
+            words = "".join(word.capitalize() for word in key.split("_"))
+            assert numbers[f"{split}Class{words}"] == f"{value:.4f}"
+    assert numbers["dataDocuments"] == "200" and numbers["runWorseClassFOneMicroDifference"] == "-0.0100"
+    assert "/home/somebody" not in text
+    captions = (tmp_path / "captions.tex").read_text()
+    assert captions.count("newcommand") == 7 and "captionMatrix" in captions
+    write_json(tmp_path / "test.json", compared(folder, shift=-1e-9))
+    assert main(["paper", *given, *written, "--comparison", str(tmp_path / "test.json"), *config]) == 0
+    assert "runWorse" not in (tmp_path / "numbers.tex").read_text()
+
+
 def test_changed_settings_are_listed(folder, tmp_path):
     assert report(folder, tmp_path / "page.html", seed=7, training={"epochs": 9}) == 0
     settings = {row[0]: row[1:] for row in read(tmp_path / "page.html").tables["settings"]}

@@ -24,7 +24,7 @@ GPU_RULES = {"train", "score", "predict"}
 GROUPED = {
     "index_neighbours", "combine",
     "thresholds", "metrics", "analysis", "source_effects", "history", "table1", "table2",
-    "figure1", "figure2", "figure3", "figure4", "figure5",
+    "figure1", "figure2", "figure3", "figure4", "figure5", "paper",
 }  # fmt: skip
 MODEL = "results/model/model.safetensors"
 ON_CPU = {
@@ -142,7 +142,7 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     done = cluster.run(command("--", "all", "baseline"), project.folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rules = rules_of(cluster, project)
-    single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "predictions_join_predictions"}
+    single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "predictions_join_predictions_prediction_facts"}
     (group,) = [rule for rule in rules if rule.startswith("evaluation_")]
     assert set(rules) == single | {"score", "fit_linear", group}
     assert all(rules.count(rule) == 1 for rule in single) and rules.count("score") == 3, rules

@@ -45,6 +45,8 @@ PROMISED = [
     *(f"results/tables/table{number}.{ending}" for number in (1, 2) for ending in ("csv", "md", "tex")),
     *(f"results/figures/figure{number}.{ending}" for number in range(1, 6) for ending in ("pdf", "png", "svg")),
     *(f"results/runs/baseline/metrics/{split}.json" for split in ("val", "test")),
+    "results/paper/numbers.tex",
+    "results/paper/captions.tex",
     "results/report/index.html",
 ]
 MEASURED_SPEED = ["results/training/epochs.parquet", "results/training/history.parquet"]

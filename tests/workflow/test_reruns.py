@@ -54,6 +54,11 @@ def planned(project, *targets: str) -> set[str]:
     return project.planned(*(targets or ("all", "baseline"))) - TARGETS - {"run_config"}
 
 
+def with_reports(rules: set[str]) -> set[str]:
+    """These rules with those that show all results, or all measures."""
+    return rules | {"report"} | ({"paper"} if "metrics" in rules else set())
+
+
 class Graph:
     """The rules of a project, and which of them run again after an edit of code."""
 
@@ -85,7 +90,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def graph(finished) -> Graph:
     made = Graph(finished)
-    assert len(made.rules) == 23 and len(made.edges) > 30
+    assert len(made.rules) == 24 and len(made.edges) > 30
     assert made.run_again() == set()
     return made
 
@@ -188,7 +193,7 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
 )  # fmt: skip
 def test_an_edit_of_code_runs_what_depends_on_it(graph, module, edit, rules):
     with edited(graph.package / module, edit):
-        assert graph.run_again() == rules | {"report"}
+        assert graph.run_again() == with_reports(rules)
 
 
 def test_fingerprints_and_graph_give_what_a_dry_run_gives(finished, graph):
@@ -196,7 +201,7 @@ def test_fingerprints_and_graph_give_what_a_dry_run_gives(finished, graph):
         edited(graph.package / "evaluation/ranking.py", replaced("(1, 3, 5)", "(1, 3)")),
         edited(graph.package / "model/quantisation.py", lambda text: text + UNUSED),
     ):
-        assert planned(finished) == graph.run_again() == {"metrics", "table2", "history", "figure3", "report"}
+        assert planned(finished) == graph.run_again() == {"metrics", "table2", "history", "figure3", "paper", "report"}
 
 
 def test_a_deleted_file_is_all_that_is_made_again(finished):
@@ -247,14 +252,14 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
 def test_an_option_runs_what_depends_on_it(finished, options, rules):
     """Also where the rule run_config runs, which no rule waits for."""
     with configured(finished, **options):
-        assert planned(finished) == rules | {"report"}
+        assert planned(finished) == rules | {"paper", "report"}
 
 
 def test_a_run_shares_what_it_does_not_change(finished):
     """Thresholds of its own take the main run's scores; another seed of training takes the main run's linear model."""
     runs = {"strict": {"thresholds": {"method": "per_label"}}, "seed1": {"training": {"seed": 1}}}
     with configured(finished, runs=runs):
-        assert planned(finished) == {"figure2", "report"}, "the main run and the baseline stay"
+        assert planned(finished) == {"figure2", "paper", "report"}, "the main run and the baseline stay"
         assert planned(finished, "results/runs/strict/metrics/test.json") == {"thresholds", "metrics"}
         of_seed = planned(finished, "results/runs/seed1/metrics/test.json")
         assert of_seed == {"train", "score", "index_neighbours", "combine", "thresholds", "metrics"}

@@ -17,7 +17,7 @@ from ipcascade.orchestration.fingerprint import code, code_within
 from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
 from ipcascade.orchestration.runs import Runs, uses, uses_network
 from ipcascade.orchestration.snakemake_private import at_start, keep_true_records
-from ipcascade.reporting.report.parts import PARTS
+from ipcascade.reporting.report.parts import CAPTIONS, PARTS
 from ipcascade.sources.demo import files as demo
 
 RUN_CONFIG = "results{run}/run_config.yaml"
@@ -306,6 +306,11 @@ def shares_of_concordance(wildcards, input):
 @checks.ends_the_run
 def parts_of_report(wildcards):
     return [checks.shipped(part) for part in PARTS]
+
+
+@checks.ends_the_run
+def captions_of_figures(wildcards):
+    return [checks.shipped(caption) for caption in CAPTIONS]
 
 
 # The report shows the comparison of runs where there is one. It is no input: runs that are out of date would be trained

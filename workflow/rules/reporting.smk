@@ -1,6 +1,6 @@
 # Reporting. Requires: corpus, splits, metrics, analysis, history; for the report also predictions and matrices.
 # Makes: results/tables/table{1,2}.{csv,md,tex}, results/figures/figure{1,2,3,4,5}.{pdf,png,svg} and
-# results/report/index.html.
+# results/report/index.html, results/paper/{numbers,captions}.tex.
 
 
 rule table1:
@@ -303,3 +303,36 @@ rule report:
     shell:
         "python -m ipcascade report --config {params.config} --threads {threads} --log {log} --results results"
         " --benchmarks logs/benchmarks {params.comparison} --report {output}"
+
+
+rule paper:
+    input:
+        funnel="results/corpus/funnel.json",
+        audit="results/splits/audit.json",
+        tokens=f"results/tokens/{TOKEN_FACTS}",
+        val="results/metrics/val.json",
+        test="results/metrics/test.json",
+        captions=captions_of_figures,
+    output:
+        numbers="results/paper/numbers.tex",
+        captions="results/paper/captions.tex",
+    log:
+        "logs/paper.log",
+    benchmark:
+        "logs/benchmarks/paper.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        comparison=comparison_as_it_is,
+        content=content_of_comparison,
+        options=options(*settings.Config.model_fields),
+        code=code("paper"),
+    shell:
+        "python -m ipcascade paper --config {params.config} --threads {threads} --log {log}"
+        " --funnel {input.funnel} --audit {input.audit} --tokens {input.tokens} --val {input.val}"
+        " --test {input.test} {params.comparison} --numbers {output.numbers} --captions {output.captions}"

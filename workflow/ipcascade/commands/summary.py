@@ -17,6 +17,7 @@ RESULTS = {
     "analysis": ("analysis",),
     "model": ("model",),
     "report": ("report/index.html",),
+    "paper": ("paper/numbers.tex",),
 }
 """What a person looks for, and where it is below the results folder."""
 

@@ -1,5 +1,6 @@
-"""Read what the command `comparison` wrote, for its figure."""
+"""Read what the command `comparison` wrote, for figure, report and paper."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +24,14 @@ def read_comparison(path: Path) -> dict[str, Any]:
                     f"{strange[0]!r}; {MAKE_AGAIN}"
                 )
     return comparison
+
+
+def is_of(comparison: Mapping[str, Any], metrics: Mapping[str, Any], run: str) -> bool:
+    """Whether a run of a comparison has exactly the measures of a metrics file, so that both are of one model."""
+    of_runs: dict[str, dict[str, float]] = {}
+    for row in comparison["rows"]:
+        of_runs |= row["replicates"] or {row["name"]: row["measures"]}
+    if run not in of_runs or comparison["documents"] != metrics["documents"]:
+        return False
+    names = ((name.rpartition("."), value) for name, value in of_runs[run].items())
+    return all(metrics["measures"].get(group, {}).get(key) == value for (group, _, key), value in names)

@@ -4,5 +4,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TEMPLATE, STYLE, SCRIPT = HERE / "page.html.j2", HERE / "page.css", HERE / "page.js"
-CAPTIONS = HERE.parent / "captions"
-PARTS = (TEMPLATE, STYLE, SCRIPT, *sorted(CAPTIONS.glob("*.rst")))
+CAPTIONS_FOLDER = HERE.parent / "captions"
+CAPTIONS = tuple(sorted(CAPTIONS_FOLDER.glob("*.rst")))
+PARTS = (TEMPLATE, STYLE, SCRIPT, *CAPTIONS)

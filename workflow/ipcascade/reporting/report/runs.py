@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ipcascade.core.comparison_file import is_of
 from ipcascade.reporting.captions import caption
 from ipcascade.reporting.report.elements import (
     Cell,
@@ -26,7 +27,7 @@ def section(results: Results, comparison: Mapping[str, Any] | None, main: str) -
     """Runs side by side on test; main: the name of the run that the report is of."""
     if comparison is None:
         return Section("runs", "Runs compared", [Text(f"There is no comparison of runs. {HOW}")])
-    if not _is_of(results.metrics("test"), comparison, main):
+    if not is_of(comparison, results.metrics("test"), main):
         old = f"results/comparison/test.json is of other results than those of this report. {HOW}"
         return Section("runs", "Runs compared", [Text(old, warns=True)])
     stem = results.folder / "figures" / "figure6"
@@ -34,17 +35,6 @@ def section(results: Results, comparison: Mapping[str, Any] | None, main: str) -
     if stem.with_suffix(".svg").exists():
         parts.insert(0, read_figure("Figure 6: runs compared", caption("figure6"), stem, results.folder))
     return Section("runs", "Runs compared", parts)
-
-
-def _is_of(metrics: Mapping[str, Any], comparison: Mapping[str, Any], main: str) -> bool:
-    """Whether the main run of a comparison has the measures of the report."""
-    of_runs: dict[str, dict[str, float]] = {}
-    for row in comparison["rows"]:
-        of_runs |= row["replicates"] or {row["name"]: row["measures"]}
-    if main not in of_runs or comparison["documents"] != metrics["documents"]:
-        return False
-    names = ((name.rpartition("."), value) for name, value in of_runs[main].items())
-    return all(metrics["measures"].get(group, {}).get(key) == value for (group, _, key), value in names)
 
 
 def _measures(comparison: Mapping[str, Any]) -> Table:
