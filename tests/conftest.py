@@ -16,7 +16,7 @@ from support import WORDS, Files, config_file, corpus_frame, write_corpus
 # first, since those on Slurm mostly wait, while another worker does the rest.
 GROUPS = {
     "slurm": ("tests/slurm/",),
-    "commands": ("tests/commands/test_commands.py", "tests/commands/test_release.py", "tests/commands/test_report.py"),
+    "commands": tuple(f"tests/commands/test_{name}.py" for name in ("commands", "crate", "release", "report")),
     "finished": ("tests/workflow/test_chain.py", "tests/workflow/test_refusals.py", "tests/workflow/test_reruns.py"),
 }
 

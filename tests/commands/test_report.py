@@ -7,48 +7,14 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
-from chain import predict_arguments
 from playwright.sync_api import expect
+from reported import INPUTS, STRANGE
 
 from chromium import needs_chromium, opened
 from ipcascade.cli import main
 from ipcascade.core import names
 from ipcascade.core.files import write_json
 from support import config_file
-
-STRANGE = '<img src="https://example.org/x.png" onerror="alert(1)"> & </script>'
-INPUTS = {
-    "prediction": {"inputs": {"new": "/home/somebody/new.csv"}},
-    "matrices": {"funders": {"input": "new", "by": ["funder"]}},
-}
-FUNNEL = {
-    "steps": [
-        {"step": "tls201_appln", "key": None, "removed": 0, "left": 1234, "unit": "applications"},
-        {"step": "sample", "key": "corpus.documents", "removed": 1034, "left": 200, "unit": "documents"},
-    ],
-    "groups": {"groups": 200, "of_several_documents": 0, "documents_in_them": 0, "largest": 1},
-    "labels": {
-        "section": {"present": 4, "mean_per_document": 1.4}, "class": {"present": 5, "mean_per_document": 1.5},
-    },
-    "notes": ["the delivery has no RowCount.txt"], "symbols": {}, "tables": {},
-}  # fmt: skip
-OF_SPLIT = {
-    "documents": 100, "groups": 100, "share": 0.5, "size_error": -0.00004, "labels_present": {"section": 4, "class": 5},
-    "mean_labels_per_document": {"section": 1.4, "class": 1.5},
-}  # fmt: skip
-DRIFT = {
-    "total_variation": 0.0123,
-    "total_variation_by_chance": 0.0456,
-    "moved_labels": [],
-    "untrained_labels": {"C07": 3},
-}
-AUDIT = {
-    "splits": dict.fromkeys(names.SPLITS, OF_SPLIT),
-    "label_distribution_distance": {"section": 0.001, "class": 0.002}, "label_pair_distribution_distance": 0.003,
-    "missing_labels": {split: {"section": [], "class": ["F02", "H01"]} for split in names.SPLITS},
-    "drift": {level: dict.fromkeys(names.SCORED_SPLITS, DRIFT) for level in ("section", "class")},
-    "groups_in_several_splits": 0, "texts_in_several_splits": 2,
-}  # fmt: skip
 
 
 class Tables(HTMLParser):
@@ -87,106 +53,29 @@ def read(page):
     return tables
 
 
-@pytest.fixture(scope="module")
-def folder(two_levels, tmp_path_factory):
-    """A results folder as the workflow lays it out, with predictions and a matrix of texts with a strange funder."""
-    root = tmp_path_factory.mktemp("reported")
-    results, made, documents = root / "results", two_levels.path, two_levels.files.documents()
-    write_json(results / "corpus/funnel.json", FUNNEL)
-    write_json(results / "splits/audit.json", AUDIT)
-    for folder, source in {
-        "tokens": two_levels.files.tokens,
-        "model": made("model"),
-        "metrics": made("metrics"),
-    }.items():
-        shutil.copytree(source, results / folder)
-    (results / "training").mkdir()
-    for table in ("history", "epochs"):
-        shutil.copy(made(f"{table}.parquet"), results / f"training/{table}.parquet")
-    config = ["--config", str(config_file(root, evaluation={"bootstrap": 20}, figures={"resolution": 72}, **INPUTS))]
-
-    def run(command, *words):
-        assert main([command, *map(str, words), *config]) == 0, command
-
-    scores = {split: made(f"{split}.parquet") for split in names.SCORED_SPLITS}
-    fitted = ["--thresholds", made("thresholds.json")]
-    run(
-        "metrics",
-        *documents,
-        "--split",
-        "val",
-        "--scores",
-        scores["val"],
-        *fitted,
-        "--metrics",
-        results / "metrics/val.json",
-    )
-    analysis = results / "analysis"
-    run("analysis", *documents, "--val", scores["val"], "--test", scores["test"], *fitted, "--analysis", analysis)
-    evidence = ["--linear", made("linear"), "--neighbours", made("neighbours"), "--network", made("network")]
-    run("source_effects", *documents, *evidence, "--scores", scores["test"], *fitted, "--analysis", analysis)
-    figures, of = results / "figures", documents[:2]
-    run("figure1", *of, "--stem", figures / "figure1")
-    run("figure2", *documents, "--stem", figures / "figure2")
-    run("figure3", "--history", results / "training/history.parquet", "--stem", figures / "figure3")
-    tables = {
-        "figure4": [names.RELIABILITY, names.CALIBRATION, names.RISK_COVERAGE, names.LEVELS],
-        "figure5": [names.BY_FREQUENCY, names.CONFUSION, names.BY_GROUP],
-    }
-    for figure, read_from in tables.items():
-        words = [word for name in read_from for word in (f"--{name[:-4].replace('_', '-')}", analysis / name)]
-        run(figure, *words, "--stem", figures / figure)
-    texts = pl.DataFrame(
-        {
-            "document_id": ["1", "2", "3"], "text": ["an antibody", "a circuit", "an acid"],
-            "funder": [STRANGE, "North", "North"],
-        }
-    )  # fmt: skip
-    texts.write_csv(root / "new.csv")
-    predictions = results / "predictions/new.parquet"
-    run(*predict_arguments(two_levels, root / "new.csv", predictions))
-    run("prediction_facts", "--predictions", predictions, "--facts", results / "predictions/new.json")
-    of_matrix = ["--name", "funders"]
-    run(
-        "matrix",
-        *of_matrix,
-        "--predictions",
-        predictions,
-        "--model",
-        made("model"),
-        "--stem",
-        results / "matrices/funders",
-    )
-    matrix = ["--matrix", results / "matrices/funders.parquet", "--stem", figures / "matrix_funders"]
-    run("matrix_figure", *of_matrix, *matrix)
-    (root / "benchmarks").mkdir()
-    (root / "benchmarks/corpus.jsonl").write_text('{"s": 7200.4, "max_rss": 3072.0}\n')
-    return root
-
-
-def report(folder, page, *words, **sections):
-    config = config_file(folder, evaluation={"bootstrap": 20}, **INPUTS | sections)
+def report(reported, page, *words, **sections):
+    config = config_file(reported, evaluation={"bootstrap": 20}, **INPUTS | sections)
     return main([
-        "report", "--results", str(folder / "results"), "--benchmarks", str(folder / "benchmarks"),
+        "report", "--results", str(reported / "results"), "--benchmarks", str(reported / "benchmarks"),
         "--report", str(page), "--config", str(config), *words,
     ])  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def page(folder, tmp_path_factory):
+def page(reported, tmp_path_factory):
     """The page alone, in another folder: nothing of it may come from beside it."""
     written = tmp_path_factory.mktemp("page") / "index.html"
-    assert report(folder, written) == 0
+    assert report(reported, written) == 0
     return written
 
 
-def test_a_row_per_label_has_the_numbers_of_the_metrics(page, folder):
-    metrics = json.loads((folder / "results/metrics/test.json").read_text())
+def test_a_row_per_label_has_the_numbers_of_the_metrics(page, reported):
+    metrics = json.loads((reported / "results/metrics/test.json").read_text())
     header, *rows = read(page).tables["per-label"]
     place = {heading: position for position, heading in enumerate(header)}
     shown = {(row[place["Level"]], row[place["Label"]]): row for row in rows}
     assert len(shown) == len(rows) == len(metrics["per_label"]) == 140
-    trained = pl.read_csv(folder / "results/analysis/by_frequency.csv")
+    trained = pl.read_csv(reported / "results/analysis/by_frequency.csv")
     documents = dict(zip(trained["code"], trained["train_documents"], strict=True))
     for label in metrics["per_label"]:
         row = shown[label["level"], label["code"]]
@@ -199,8 +88,8 @@ def test_a_row_per_label_has_the_numbers_of_the_metrics(page, folder):
         )
 
 
-def test_measures_have_their_intervals_and_stand_under_their_level_and_split(page, folder):
-    of = {split: json.loads((folder / f"results/metrics/{split}.json").read_text()) for split in names.SCORED_SPLITS}
+def test_measures_have_their_intervals_and_stand_under_their_level_and_split(page, reported):
+    of = {split: json.loads((reported / f"results/metrics/{split}.json").read_text()) for split in names.SCORED_SPLITS}
     header, *rows = read(page).tables["measures"]
     recall = dict(zip(header, next(row for row in rows if row[0] == "Recall micro"), strict=True))
     for level in ("section", "class"):
@@ -224,14 +113,14 @@ def test_funnel_audit_and_times_are_shown_as_they_are(page):
     assert "Some families or texts are in several splits" in text and "the delivery has no RowCount.txt" in text
 
 
-def test_new_texts_and_their_matrix(page, folder):
+def test_new_texts_and_their_matrix(page, reported):
     tables = read(page).tables
-    predicted = pl.read_parquet(folder / "results/predictions/new.parquet")
+    predicted = pl.read_parquet(reported / "results/predictions/new.parquet")
     without = (predicted["class"].list.len() == 0).mean()
     row = tables["predictions"][1]
     assert row[:2] == ["new", "3"] and row[3] == f"{without:.1%}"
     assert row[4] == f"{predicted['confidence'].median():.4f}" and row[-1] == str((~predicted["classifiable"]).sum())
-    long = pl.read_parquet(folder / "results/matrices/funders.parquet").filter(funder="North")
+    long = pl.read_parquet(reported / "results/matrices/funders.parquet").filter(funder="North")
     largest = long.sort("expected", descending=True).row(0, named=True)
     header, *rows = tables["matrix-funders"]
     north = dict(zip(header, next(row for row in rows if row[0] == "North"), strict=True))
@@ -251,25 +140,25 @@ def test_every_picture_is_inside_and_has_a_text_alternative(page):
         assert image["src"].startswith("data:image/svg+xml;base64,") and len(image["alt"]) > 40
 
 
-def test_the_page_tells_nothing_of_the_machine(page, folder, two_levels):
+def test_the_page_tells_nothing_of_the_machine(page, reported, two_levels):
     text = page.read_text()
-    for path in (str(folder), str(two_levels.folder), "/home/somebody"):
+    for path in (str(reported), str(two_levels.folder), "/home/somebody"):
         assert path not in text
 
 
-def test_the_same_results_give_the_same_bytes(page, folder, tmp_path):
-    assert report(folder, tmp_path / "again.html") == 0
+def test_the_same_results_give_the_same_bytes(page, reported, tmp_path):
+    assert report(reported, tmp_path / "again.html") == 0
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
 
 
-def test_a_paper_gets_every_measure_and_caption(folder, tmp_path):
-    results = folder / "results"
+def test_a_paper_gets_every_measure_and_caption(reported, tmp_path):
+    results = reported / "results"
     words = {"funnel": "corpus/funnel.json", "audit": "splits/audit.json", "tokens": "tokens/tokens.json",
              "val": "metrics/val.json", "test": "metrics/test.json"}  # fmt: skip
     given = [word for name, path in words.items() for word in (f"--{name}", str(results / path))]
     written = ["--numbers", str(tmp_path / "numbers.tex"), "--captions", str(tmp_path / "captions.tex")]
-    write_json(tmp_path / "test.json", compared(folder))
-    config = ["--config", str(config_file(folder, **INPUTS))]
+    write_json(tmp_path / "test.json", compared(reported))
+    config = ["--config", str(config_file(reported, **INPUTS))]
     assert main(["paper", *given, *written, "--comparison", str(tmp_path / "test.json"), *config]) == 0
     text = (tmp_path / "numbers.tex").read_text()
     numbers = dict(re.findall(r"^\\newcommand\{\\([A-Za-z]+)\}\{(.*)\}$", text, flags=re.MULTILINE))
@@ -284,21 +173,21 @@ def test_a_paper_gets_every_measure_and_caption(folder, tmp_path):
     assert "/home/somebody" not in text
     captions = (tmp_path / "captions.tex").read_text()
     assert captions.count("newcommand") == 7 and "captionMatrix" in captions
-    write_json(tmp_path / "test.json", compared(folder, shift=-1e-9))
+    write_json(tmp_path / "test.json", compared(reported, shift=-1e-9))
     assert main(["paper", *given, *written, "--comparison", str(tmp_path / "test.json"), *config]) == 0
     assert "runWorse" not in (tmp_path / "numbers.tex").read_text()
 
 
-def test_changed_settings_are_listed(folder, tmp_path):
-    assert report(folder, tmp_path / "page.html", seed=7, training={"epochs": 9}) == 0
+def test_changed_settings_are_listed(reported, tmp_path):
+    assert report(reported, tmp_path / "page.html", seed=7, training={"epochs": 9}) == 0
     settings = {row[0]: row[1:] for row in read(tmp_path / "page.html").tables["settings"]}
     assert settings["seed"] == ["7", "42"] and settings["training.epochs"][0] == "9"
     assert "prediction.inputs" not in settings and "splits.train" not in settings
 
 
-def compared(folder, shift=0.0):
+def compared(reported, shift=0.0):
     """A comparison of the main run, and of one that is worse, with the measures of the report, or others."""
-    measures = json.loads((folder / "results/metrics/test.json").read_text())["measures"]
+    measures = json.loads((reported / "results/metrics/test.json").read_text())["measures"]
     wanted = ["section.f1_micro", "class.f1_micro", "class.f1_macro_supported", "hierarchical.f1_micro"]
     values = {name: measures[name.partition(".")[0]][name.partition(".")[2]] + shift for name in wanted}
     row = {
@@ -316,18 +205,18 @@ def compared(folder, shift=0.0):
     }  # fmt: skip
 
 
-def test_a_comparison_is_shown_where_it_is_of_these_results(folder, tmp_path):
-    write_json(tmp_path / "test.json", compared(folder))
-    assert report(folder, tmp_path / "page.html", "--comparison", str(tmp_path / "test.json")) == 0
+def test_a_comparison_is_shown_where_it_is_of_these_results(reported, tmp_path):
+    write_json(tmp_path / "test.json", compared(reported))
+    assert report(reported, tmp_path / "page.html", "--comparison", str(tmp_path / "test.json")) == 0
     tables = read(tmp_path / "page.html").tables
     assert [row[0] for row in tables["runs-measures"]] == ["Run", "main", "worse"]
     assert tables["runs-measures"][1][-2:] == ["2 min", "–"]
     assert tables["runs-differences"][1][:2] == ["worse", "-0.0100"]
 
 
-def test_a_comparison_of_other_results_is_named_and_not_shown(folder, tmp_path):
-    write_json(tmp_path / "test.json", compared(folder, shift=-1e-9))
-    assert report(folder, tmp_path / "page.html", "--comparison", str(tmp_path / "test.json")) == 0
+def test_a_comparison_of_other_results_is_named_and_not_shown(reported, tmp_path):
+    write_json(tmp_path / "test.json", compared(reported, shift=-1e-9))
+    assert report(reported, tmp_path / "page.html", "--comparison", str(tmp_path / "test.json")) == 0
     assert "runs-measures" not in read(tmp_path / "page.html").tables
     assert "is of other results than those of this report" in (tmp_path / "page.html").read_text()
 
@@ -341,8 +230,8 @@ def test_a_comparison_of_other_results_is_named_and_not_shown(folder, tmp_path):
         ("metrics/val.json", '{"schema_version": 1}', "val.json"),
     ],
 )
-def test_a_damaged_or_missing_file_is_one_sentence(folder, tmp_path, capsys, name, content, sentence):
-    shutil.copytree(folder, tmp_path / "copy")
+def test_a_damaged_or_missing_file_is_one_sentence(reported, tmp_path, capsys, name, content, sentence):
+    shutil.copytree(reported, tmp_path / "copy")
     path = tmp_path / "copy/results" / name
     path.unlink() if content is None else path.write_text(content)
     capsys.readouterr()

@@ -142,7 +142,15 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     done = cluster.run(command("--", "all", "baseline"), project.folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rules = rules_of(cluster, project)
-    single = {"demo_delivery", "corpus", "splits", "tokens", "train", "predict", "predictions_join_predictions_prediction_facts"}
+    single = {
+        "demo_delivery",
+        "corpus",
+        "splits",
+        "tokens",
+        "train",
+        "predict",
+        "predictions_join_predictions_prediction_facts",
+    }
     (group,) = [rule for rule in rules if rule.startswith("evaluation_")]
     assert set(rules) == single | {"score", "fit_linear", group}
     assert all(rules.count(rule) == 1 for rule in single) and rules.count("score") == 3, rules

@@ -168,7 +168,7 @@ def test_downloads_and_what_takes_seconds_stay_on_the_login_node():
     text = (REPOSITORY / "workflow/Snakefile").read_text()
     (block,) = re.findall(r"^localrules:\n((?:    \w+,\n)+)", text, flags=re.MULTILINE)
     targets = {"all", "tables", "figures", "baseline", "runs", "predictions", "matrices"}
-    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder", "report"}
+    assert set(re.findall(r"\w+", block)) == targets | {"run_config", "encoder", "report", "crate"}
 
 
 @pytest.mark.parametrize("name", ["stanage", "slurm"])

@@ -309,6 +309,16 @@ def parts_of_report(wildcards):
 
 
 @checks.ends_the_run
+def files_of_workflow(wildcards):
+    """The main file and those of the rules; where the workflow is a module from git, the file that uses it."""
+    main = PACKAGE_FOLDER / "Snakefile"
+    files = (
+        [main, *sorted((PACKAGE_FOLDER / "rules").glob("*.smk"))] if main.is_file() else [Path(workflow.main_snakefile)]
+    )
+    return [checks.shipped(file) for file in files]
+
+
+@checks.ends_the_run
 def captions_of_figures(wildcards):
     return [checks.shipped(caption) for caption in CAPTIONS]
 

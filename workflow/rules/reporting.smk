@@ -1,6 +1,6 @@
 # Reporting. Requires: corpus, splits, metrics, analysis, history; for the report also predictions and matrices.
 # Makes: results/tables/table{1,2}.{csv,md,tex}, results/figures/figure{1,2,3,4,5}.{pdf,png,svg} and
-# results/report/index.html, results/paper/{numbers,captions}.tex.
+# results/report/index.html, results/paper/{numbers,captions}.tex; for others results/crate/.
 
 
 rule table1:
@@ -336,3 +336,50 @@ rule paper:
         "python -m ipcascade paper --config {params.config} --threads {threads} --log {log}"
         " --funnel {input.funnel} --audit {input.audit} --tokens {input.tokens} --val {input.val}"
         " --test {input.test} {params.comparison} --numbers {output.numbers} --captions {output.captions}"
+
+
+# What may be handed on: measures, tables and figures. Texts and weights are not among it.
+HANDED_ON = [
+    "results/corpus/funnel.json",
+    "results/splits/audit.json",
+    f"results/encoder/{ENCODER_FACTS}",
+    f"results/tokens/{TOKEN_FACTS}",
+    "results/evidence/combiner.json",
+    "results/thresholds/thresholds.json",
+    *expand("results/metrics/{split}.json", split=SCORED_SPLITS),
+    *expand("results/analysis/{table}", table=ANALYSIS),
+    f"results/analysis/{SOURCE_EFFECTS}",
+    *rules.tables.input,
+    *rules.figures.input,
+    *rules.paper.output,
+    *rules.report.output,
+    *expand("results/matrices/{name}{ending}.csv", name=CONFIG.matrices, ending=["", "_wide"]),
+    *expand("results/figures/matrix_{name}.{ending}", name=CONFIG.matrices, ending=["pdf", "png", "svg"]),
+    *expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
+]
+
+
+rule crate:
+    input:
+        files=HANDED_ON,
+        workflow=files_of_workflow,
+    output:
+        "results/crate/ro-crate-metadata.json",
+    log:
+        "logs/crate.log",
+    benchmark:
+        "logs/benchmarks/crate.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        crate=output_folder,
+        options=options(*settings.Config.model_fields),
+        code=code("crate"),
+    shell:
+        "python -m ipcascade crate --config {params.config} --threads {threads} --log {log} --results results"
+        " --files {input.files} --workflow {input.workflow:q} --crate {params.crate}"

@@ -1,13 +1,12 @@
 """Command: show all results of a run as one page that needs no network."""
 
 import argparse
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ipcascade import __version__
 from ipcascade.commands._shared_config import as_yaml, changed_keys, without_paths
+from ipcascade.commands._versions import versions
 from ipcascade.config import MAIN_RUN, Config
 from ipcascade.core.comparison_file import read_comparison
 from ipcascade.core.files import written_whole
@@ -15,10 +14,6 @@ from ipcascade.reporting.report import data, errors, making, quality, runs, text
 from ipcascade.reporting.report.page import render
 from ipcascade.reporting.report.results import Results
 from ipcascade.reporting.words import count, level_name, listed
-
-PACKAGES = (
-    "ipcascade", "torch", "transformers", "polars", "pyarrow", "scikit-learn", "numpy", "matplotlib", "snakemake",
-)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +39,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         errors.errors(results),
         runs.section(results, comparison, MAIN_RUN),
         texts.section(results, config.prediction, _matrices(config), levels),
-        making.section(results, as_yaml(content), changed_keys(content), _versions(), args.benchmarks),
+        making.section(results, as_yaml(content), changed_keys(content), versions(), args.benchmarks),
     ]
     page = render(config.release.name, _subtitle(results, levels), sections, __version__)
     with written_whole(args.report) as temporary:
@@ -66,7 +61,3 @@ def _subtitle(results: Results, levels: list[str]) -> str:
     documents = count(funnel["steps"][-1]["left"], "document")
     labels = listed([count(funnel["labels"][level]["present"], level_name(level)) for level in levels])
     return f"A classifier of texts by {labels}, trained and measured on {documents}."
-
-
-def _versions() -> dict[str, str]:
-    return {"Python": platform.python_version()} | {name: version(name) for name in PACKAGES}

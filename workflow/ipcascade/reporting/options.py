@@ -33,10 +33,12 @@ class FigureOptions(Section):
 
 
 class ReleaseOptions(Section):
-    """What the card of a released model says that no file knows."""
+    """What is said of a run that no file knows: on the card of a released model, in the report and in the crate."""
 
     name: Text = "ipcascade-model"
     """Its name."""
+    authors: list[Text] = Field([])
+    """Who made it, by name; for example [Ada Lovelace, Grace Hopper]."""
     licence: Text | None = None
     """Licence of the model, as an identifier of the hub: cc-by-4.0, mit, other."""
     edition: Text | None = None
