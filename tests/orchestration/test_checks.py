@@ -80,6 +80,14 @@ def test_a_folder_of_texts_is_one_table_of_several_files(tmp_path):
     assert checks.text_files_of(named, "new") == [str(tmp_path / name) for name in ("a.parquet", "b.parquet")]
 
 
+def test_every_text_of_the_delivery_is_a_table_that_the_workflow_makes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = config(prediction={"inputs": {"patstat": "corpus", "mine": "./corpus"}})
+    assert checks.text_files_of(named, "patstat") == ["results/delivery_texts.parquet"]
+    with pytest.raises(UserError, match="the file corpus does not exist"):
+        checks.texts_of(named, "mine")
+
+
 def test_demo_projects_are_made_by_the_workflow_of_the_demo_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inputs = {"inputs": {"projects": PROJECTS}}

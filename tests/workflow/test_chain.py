@@ -128,3 +128,23 @@ def test_new_texts_are_labelled_by_a_target(finished):
     finished.configure()
     assert done.returncode == 1
     assert "prediction.inputs has no table 'old' (there is: new)" in done.stdout
+
+
+def test_every_text_of_the_delivery_is_labelled_by_a_target(finished):
+    """More than the corpus: without one per family and without labels. Of a family all have the split."""
+    finished.configure(prediction={"inputs": {"all": "corpus"}, "least_confidence": 0.99})
+    try:
+        ran = finished.run("results/predictions/all.json")
+        facts = json.loads((finished.folder / "results/predictions/all.json").read_text())
+        labelled = pl.read_parquet(finished.folder / "results/predictions/all.parquet")
+    finally:
+        finished.configure()
+    assert ran == {"delivery_texts", "predict", "join_predictions", "prediction_facts"}
+    corpus = pl.read_parquet(finished.folder / "results/corpus/corpus.parquet")
+    splits = pl.read_parquet(finished.folder / "results/splits/splits.parquet")
+    assert labelled.height == facts["texts"] > corpus.height
+    assert corpus.join(labelled, on="document_id", how="anti").is_empty()
+    both = splits.join(labelled, on="document_id", suffix="_of_family")
+    assert both["split"].equals(both["split_of_family"]) and labelled["split"].null_count() > 0
+    unsure = (labelled["confidence"] < 0.99).sum()
+    assert facts["unclassifiable"] == unsure > 0, "the bound reached the predictions"

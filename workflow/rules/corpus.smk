@@ -1,5 +1,8 @@
 # Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one; the label tree.
-# Makes: results/corpus/corpus.parquet, which carries the label tree, and results/corpus/funnel.json.
+# Makes: results/corpus/corpus.parquet, which carries the label tree, and results/corpus/funnel.json; where all texts of
+# the delivery are to be labelled, results/delivery_texts.parquet.
+
+from ipcascade.core.names import DELIVERY_TEXTS
 
 
 rule demo_delivery:
@@ -81,3 +84,40 @@ rule corpus:
         "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
         " --delivery={params.delivery:q} --label-tree={input.label_tree:q}"
         " --corpus {output.corpus} --funnel {output.funnel}"
+
+
+rule delivery_texts:
+    input:
+        delivery=files_of_delivery,
+        corpus="results/corpus/corpus.parquet",
+        splits="results/splits/splits.parquet",
+    output:
+        DELIVERY_TEXTS,
+    log:
+        "logs/delivery_texts.log",
+    benchmark:
+        "logs/benchmarks/delivery_texts.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    threads: 2
+    resources:
+        mem_mb=64000,
+        runtime=240,
+    params:
+        config=run_config,
+        delivery=delivery_folder,
+        options=options(
+            "corpus.ipr_types",
+            "corpus.kinds",
+            "corpus.offices",
+            "corpus.first_year",
+            "corpus.last_year",
+            "corpus.language",
+            "corpus.minimum_words",
+            "corpus.text",
+        ),
+        code=code("delivery_texts"),
+    shell:
+        "python -m ipcascade delivery_texts --config {params.config} --threads {threads} --log {log}"
+        " --delivery={params.delivery:q} --corpus {input.corpus} --splits {input.splits} --texts {output}"

@@ -17,6 +17,10 @@ MODEL_CARD = "README.md"
 HUB = "hub:"
 COMMIT = r"[0-9a-f]{40}"
 
+# What prediction.inputs calls every text of the delivery, and the table that is made of them.
+EVERY_TEXT = "corpus"
+DELIVERY_TEXTS = "results/delivery_texts.parquet"
+
 # Files of ours beside them: what the encoder is; the model's label tree and how its texts are treated.
 ENCODER_FACTS = "encoder.json"
 LABELS = "labels.json"

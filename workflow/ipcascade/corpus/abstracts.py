@@ -61,6 +61,17 @@ def read_texts(delivery: Delivery, options: CorpusOptions, wanted: pl.Series) ->
     )
 
 
+def read_titles(delivery: Delivery, options: CorpusOptions, wanted: pl.Series) -> pl.DataFrame:
+    """appln_id and appln_title of those of the wanted applications (sorted ids) that have a title in the language.
+
+    Raises UserError for two titles of one application.
+    """
+    # As in `read_texts`, which does not call this: with another fingerprint every corpus would be extracted again.
+    titles, keys = _texts_of(delivery, "tls202", "appln_title", options.language, wanted, "read tls202")
+    keys.refuse_doubles()
+    return titles
+
+
 def _texts_of(
     delivery: Delivery, table: str, column: str, language: str, wanted: pl.Series, task: str
 ) -> tuple[pl.DataFrame, Keys]:

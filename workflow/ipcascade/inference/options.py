@@ -41,7 +41,8 @@ class PredictionOptions(Section):
 
     inputs: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
     """Name to table (CSV, CSV.gz, Parquet or a folder of Parquet, with the columns document_id and text), made into
-    results/predictions/NAME.parquet (or NAME.csv, if that is asked for); for example {projects: data/projects.csv}."""
+    results/predictions/NAME.parquet (or NAME.csv, if that is asked for); for example {projects: data/projects.csv}.
+    {patstat: corpus}: every abstract of the delivery, not only the sample (docs/predict.md)."""
     labels: dict[Annotated[str, Field(pattern=FILE_NAME)], Text] = Field({})
     """Of tables whose texts carry labels: name to the column that has them. What was predicted is measured on these, in
     results/metrics/inputs/NAME.json; for example {projects: ipc}."""

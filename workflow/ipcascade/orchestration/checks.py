@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.core.names import COMMIT
+from ipcascade.core.names import COMMIT, DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
@@ -139,6 +139,8 @@ def texts_of(config: Config, name: str) -> str:
     if name not in config.prediction.inputs:
         known = ", ".join(config.prediction.inputs) or "none"
         raise UserError(f"config: prediction.inputs has no table {name!r} (there is: {known})")
+    if config.prediction.inputs[name] == EVERY_TEXT:
+        return DELIVERY_TEXTS
     path = user_path(f"prediction.inputs.{name}", config.prediction.inputs[name])
     if not Path(path).exists() and not (config.source.kind == "demo" and path == PROJECTS):
         raise UserError(f"config: prediction.inputs.{name}: the file {path} does not exist")

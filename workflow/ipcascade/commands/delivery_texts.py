@@ -1,0 +1,55 @@
+"""Command: write every abstract of a PATSTAT delivery as a table of texts to label."""
+
+import argparse
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from ipcascade.config import Config, section_options
+from ipcascade.core.block_files import write_blocks
+from ipcascade.core.documents import read_splits
+from ipcascade.core.files import Kind, read_parquet
+from ipcascade.core.provenance import write_provenance
+from ipcascade.corpus.every_text import every_text
+from ipcascade.corpus.options import reads_titles
+from ipcascade.sources.patstat.tables import Delivery
+
+log = logging.getLogger(__name__)
+# The keys that decide which texts there are, and what they are made of.
+DECIDING = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "minimum_words", "text")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Files that the command reads and writes."""
+    parser.add_argument("--delivery", type=Path, required=True, help="folder of the PATSTAT delivery")
+    parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
+    parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
+    parser.add_argument("--texts", type=Path, required=True, help="table to write (Parquet)")
+
+
+def run(args: argparse.Namespace, config: Config) -> None:
+    """Write the table, block by block."""
+    families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
+    split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
+    delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
+    counted = _Counted()
+    write_blocks(args.texts, counted.through(every_text(delivery, config.corpus, split_of)))
+    options = section_options(config, *(f"corpus.{name}" for name in DECIDING))
+    inputs = {"corpus": args.corpus, "splits": args.splits}
+    write_provenance(args.texts, options, inputs, {"delivery": delivery.checksum()})
+    log.info("%s texts, %s of them of families in the corpus", f"{counted.texts:,}", f"{counted.in_corpus:,}")
+
+
+class _Counted:
+    """Counts what passes."""
+
+    def __init__(self) -> None:
+        self.texts = self.in_corpus = 0
+
+    def through(self, blocks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        for block in blocks:
+            self.texts += block.height
+            self.in_corpus += block.height - block["split"].null_count()
+            yield block
