@@ -110,6 +110,39 @@ def test_texts_that_are_not_classifiable_are_a_technology_of_their_own(matrix):
     assert sums.filter(pl.col("project").is_in(["p", "q", "s"])).filter(pl.col("weight") != pl.col("total")).is_empty()
 
 
+def test_industries_are_read_from_the_delivery(matrix, tmp_path, capsys):
+    """A01 is shared by its training documents: A01B 3, A01C 1; B01 has B01D alone; A02 is in no industry."""
+    matrix()
+    delivery = tmp_path / "delivery"
+    delivery.mkdir()
+    rows_of_table = "A01B,,,28.3,1,Machinery\nA01C,,,20.1,1,Chemicals\nB01D,,,28.2,1,Filters\n"
+    header = "ipc,not_with_ipc,unless_with_ipc,nace2_code,nace2_weight,nace2_descr\n"
+    (delivery / "tls902_ipc_nace2_part01.csv").write_text(header + rows_of_table)
+    subclasses = [["A01B"], ["A01B"], ["A01B"], ["A01C"], ["A01C"]]
+    corpus = pl.DataFrame({"document_id": list("abcde"), "subclass": subclasses})
+    corpus = corpus.with_columns(**{"class": [["A01"]] * 5, "section": [["A"]] * 5})
+    corpus.write_parquet(tmp_path / "corpus.parquet")
+    splits = pl.DataFrame({"document_id": list("abcde"), "split": ["train"] * 4 + ["test"]})
+    splits.write_parquet(tmp_path / "splits.parquet")
+    config = config_file(
+        tmp_path, prediction={"inputs": {"new": "new.csv"}},
+        matrices={"m": {"input": "new", "by": ["funder"], "concordance": "nace", "measure": "fractional"}},
+    )  # fmt: skip
+    words = [f"--{name}={tmp_path / name}.parquet" for name in ("predictions", "corpus", "splits")]
+    words += ["--model", str(tmp_path / "model"), "--stem", str(tmp_path / "m"), "--config", str(config)]
+    below = {"A01B": "A01", "A01C": "A01", "B01D": "B01", "A01": "A", "A02": "A", "B01": "B", "A": "", "B": ""}
+    level = {1: "section", 3: "class", 4: "subclass"}
+    lines = [f"{code}\t{parent}\t{level[len(code)]}\t{code}" for code, parent in below.items()]
+    (tmp_path / "tree.tsv").write_text("\n".join(["code\tparent\tlevel\ttitle", *sorted(lines)]) + "\n")
+    words += ["--label-tree", str(tmp_path / "tree.tsv")]
+    assert main(["matrix", "--name", "m", *words]) == 1
+    assert "--delivery is needed" in capsys.readouterr().err
+    assert main(["matrix", "--name", "m", *words, "--delivery", str(delivery)]) == 0
+    wide = pl.read_parquet(tmp_path / "m_wide.parquet").filter(funder="x")
+    # Of x: text 1 has A01, text 3 has B01, text 4 has none.
+    assert wide.select("20.1", "28.2", "28.3", "none").row(0) == (0.25, 1.0, 0.75, 0.0)
+
+
 def test_predictions_without_the_column_are_all_classifiable(matrix):
     assert "classifiable" not in TEXTS.columns
     assert "not classifiable" not in matrix(unit="project")[1].columns

@@ -88,6 +88,16 @@ def test_every_text_of_the_delivery_is_a_table_that_the_workflow_makes(tmp_path,
         checks.texts_of(named, "mine")
 
 
+def test_industries_are_a_file_of_the_delivery(tmp_path):
+    matrices = {"m": {"input": "new", "concordance": "nace"}}
+    inputs = {"inputs": {"new": "corpus"}}
+    (tmp_path / "tls902_ipc_nace2_part01.zip").touch()
+    named = config(prediction=inputs, matrices=matrices, source={"path": os.fspath(tmp_path)})
+    assert checks.concordance_of(named, "m") == [str(tmp_path / "tls902_ipc_nace2_part01.zip")]
+    with pytest.raises(UserError, match=r"'nace' is read from a PATSTAT delivery, which source\.path must give"):
+        checks.concordance_of(config(prediction=inputs, matrices=matrices), "m")
+
+
 def test_demo_projects_are_made_by_the_workflow_of_the_demo_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     inputs = {"inputs": {"projects": PROJECTS}}

@@ -12,9 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 from cluster import Cluster, Inside, until
 
+from ipcascade.inference.texts import BLOCK_ROWS
 from projects import Project, copy_of_project
 from support import PATIENCE
 
@@ -137,8 +139,9 @@ def assert_one_job_for_what_follows_scoring(cluster: Cluster, project: Project, 
 def test_the_whole_chain(cluster, tmp_path, encoder_folder):
     """From the synthetic delivery to tables, figures, baseline and predictions, where jobs have no network."""
     project = copy_of_project(tmp_path, encoder_folder)
-    (project.folder / "new.csv").write_text("document_id,text\n1,a wire and a signal\n")
-    project.configure(**ON_CPU, prediction={"inputs": {"new": "new.csv"}})
+    texts = "".join(f"{number},a wire and a signal\n" for number in range(BLOCK_ROWS + 1))  # one job takes a block
+    (project.folder / "new.csv").write_text(f"document_id,text\n{texts}")
+    project.configure(**ON_CPU, prediction={"inputs": {"new": "new.csv"}, "jobs": 2})
     done = cluster.run(command("--", "all", "baseline"), project.folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     rules = rules_of(cluster, project)
@@ -148,11 +151,13 @@ def test_the_whole_chain(cluster, tmp_path, encoder_folder):
         "splits",
         "tokens",
         "train",
-        "predict",
         "predictions_join_predictions_prediction_facts",
     }
     (group,) = [rule for rule in rules if rule.startswith("evaluation_")]
-    assert set(rules) == single | {"score", "fit_linear", group}
+    assert set(rules) == single | {"score", "fit_linear", "predict", group}
+    assert rules.count("predict") == 2, "two jobs share the texts"
+    predictions = pl.read_parquet(project.folder / "results/predictions/new.parquet")
+    assert predictions["document_id"].to_list() == [str(number) for number in range(BLOCK_ROWS + 1)]
     assert all(rules.count(rule) == 1 for rule in single) and rules.count("score") == 3, rules
     assert rules.count("fit_linear") == 2, "that of the baseline does not learn from titles"
     assert_asked_as_on_stanage(cluster, project)

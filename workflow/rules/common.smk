@@ -12,6 +12,7 @@ import shlex
 from ipcascade import config as settings
 from ipcascade.core.errors import UserError
 from ipcascade.core.names import SPLITS
+from ipcascade.matrices.options import NACE
 from ipcascade.orchestration import checks, config_file
 from ipcascade.orchestration.fingerprint import code, code_within
 from ipcascade.orchestration.queue import hold_folder, wait_for_jobs
@@ -298,9 +299,15 @@ def where_concordance(path):
     return of_matrix
 
 
+@checks.ends_the_run
 def shares_of_concordance(wildcards, input):
-    """By what a concordance shares labels out, as options of the command."""
-    return f"--corpus {input.corpus} --splits {input.splits}" if input.corpus else ""
+    """By what a concordance shares labels out, as options of the command, and where that to NACE is."""
+    if not input.corpus:
+        return ""
+    words = f"--corpus {input.corpus} --splits {input.splits}"
+    if checks.matrix_of(CONFIG, wildcards.name).concordance == NACE:
+        words += f" --delivery={shlex.quote(str(checks.delivery_of_matrix(CONFIG)))}"
+    return words
 
 
 @checks.ends_the_run

@@ -17,8 +17,9 @@ from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import LABELS
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import ModelLabels
-from ipcascade.matrices.concordance import Concordance, concordance, concordance_file, read_concordance
+from ipcascade.matrices.concordance import Concordance, Table, concordance, concordance_file, read_concordance
 from ipcascade.matrices.counts import Amounts, count, of_labels, set_aside
+from ipcascade.matrices.options import NACE
 from ipcascade.matrices.tables import (
     UNCLASSIFIABLE,
     long_table,
@@ -27,6 +28,7 @@ from ipcascade.matrices.tables import (
     read_units,
     wide_table,
 )
+from ipcascade.sources.patstat.nace import nace_files, read_nace
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the model, for the titles of labels")
     parser.add_argument("--corpus", type=Path, help="corpus.parquet, for a concordance")
     parser.add_argument("--splits", type=Path, help="splits.parquet, likewise")
+    parser.add_argument("--delivery", type=Path, help="folder of the PATSTAT delivery, for the concordance 'nace'")
     add_label_tree(parser)
     parser.add_argument(
         "--stem", type=Path, required=True, help="files to write, without ending: STEM.parquet, STEM_wide.csv, ..."
@@ -57,10 +60,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
     texts: Iterator[Amounts]
     inputs = {"predictions": args.predictions, "labels": args.model / LABELS}
     if options.concordance:
-        path = concordance_file(options.concordance)
-        found = _concordance(args, config, path, tree, level)
+        known, read_from = _table(args, options.concordance)
+        found = _concordance(args, config, known, tree, level)
         technologies, texts = found.technologies, map(found.amounts, blocks)
-        inputs |= {"concordance": path, "corpus": args.corpus, "splits": args.splits}
+        inputs |= read_from | {"corpus": args.corpus, "splits": args.splits}
     else:
         columns = tree.columns[level]
         technologies = list(zip(tree.labels[columns], tree.titles[columns], strict=True))
@@ -83,16 +86,28 @@ def run(args: argparse.Namespace, config: Config) -> None:
         write_provenance(parquet, made_of, inputs)
 
 
-def _concordance(args: argparse.Namespace, config: Config, path: Path, tree: LabelTree, level: str) -> Concordance:
+def _table(args: argparse.Namespace, name: str) -> tuple[Table, dict[str, Path]]:
+    """The table of a concordance, and the files that it was read from, by role."""
+    if name != NACE:
+        path = concordance_file(name)
+        return read_concordance(path), {"concordance": path}
+    if not args.delivery:
+        raise UserError("--delivery is needed, since NACE is read from the PATSTAT delivery")
+    table, conditions = read_nace(args.delivery)
+    log.info("NACE of %d subclasses; %d rows have conditions, which do not count", len(table), conditions)
+    return table, {f"concordance {number}": path for number, path in enumerate(nace_files(args.delivery), start=1)}
+
+
+def _concordance(args: argparse.Namespace, config: Config, table: Table, tree: LabelTree, level: str) -> Concordance:
     """The concordance of the labels of a level; says which of them are shared out by training documents."""
     if not args.corpus or not args.splits:
         raise UserError("--corpus and --splits are needed, since a concordance shares labels by training documents")
     whole = LabelTree.read(label_tree_file(args, config))
-    found = concordance(read_concordance(path), whole, tree, level, _documents_below(args, whole, tree))
+    found = concordance(table, whole, tree, level, _documents_below(args, whole, tree))
     if found.shared_out:
         log.info(
-            "%s: %d labels are shared out by the training documents of the labels below them: %s",
-            path.name, len(found.shared_out), ", ".join(found.shared_out),
+            "%d labels are shared out by the training documents of the labels below them: %s",
+            len(found.shared_out), ", ".join(found.shared_out),
         )  # fmt: skip
     return found
 

@@ -20,6 +20,8 @@ from ipcascade.core.strict_csv import shown
 from ipcascade.matrices.counts import Amounts, Block
 from ipcascade.matrices.options import SHIPPED_CONCORDANCES
 
+Table = Mapping[str, Mapping[str, tuple[float, str]]]
+"""By label and technology: weight and title; the weights of a label sum to 1."""
 NONE, NONE_TITLE = "none", "no technology of the concordance"
 
 
@@ -102,7 +104,7 @@ def _normalised(of_label: Mapping[str, tuple[float, str]]) -> dict[str, tuple[fl
 
 
 def concordance(
-    table: Mapping[str, Mapping[str, tuple[float, str]]],
+    table: Table,
     whole: LabelTree,
     tree: LabelTree,
     level: str,

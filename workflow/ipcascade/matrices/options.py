@@ -9,6 +9,8 @@ from ipcascade.core.options import FILE_NAME, WHOLE, Distinct, Section, Share, T
 
 SHIPPED_CONCORDANCES = {"wipo35": Path(__file__).parent / "concordances" / "wipo35.tsv"}
 """Concordances that come with ipcascade, by name."""
+NACE = "nace"
+"""The one that comes with a PATSTAT delivery."""
 Measure = Literal["expected", "fractional", "whole"]
 
 
@@ -27,8 +29,9 @@ class MatrixOptions(Section):
     level: Text | None = None
     """The level of the label tree; null: the lowest that is predicted."""
     concordance: Text | None = None
-    """Technologies of another classification in place of labels: wipo35 (WIPO's 35 fields), or a table of the columns
-    label and technology (CSV, or .tsv), maybe with weight and title; null: labels."""
+    """Technologies of another classification in place of labels: wipo35 (WIPO's 35 fields), nace (industries, from the
+    table tls902 of the PATSTAT delivery), or a table of the columns label and technology (CSV, or .tsv), maybe with
+    weight and title; null: labels."""
     measure: Measure = "expected"
     """What the wide table and the figure show. expected: the sum of calibrated probabilities; fractional: predicted
     labels, those of a text sharing 1; whole: units that have the label predicted for at least one of their texts."""

@@ -18,9 +18,10 @@ from ipcascade.core.names import COMMIT, DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
-from ipcascade.matrices.options import SHIPPED_CONCORDANCES, MatrixOptions
+from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
 from ipcascade.sources.patstat.delivery import delivery_files
+from ipcascade.sources.patstat.nace import nace_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
 GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
@@ -160,18 +161,29 @@ def matrix_of(config: Config, name: str) -> MatrixOptions:
     return config.matrices[name]
 
 
+def delivery_of_matrix(config: Config) -> Path:
+    """The folder of the delivery that has the concordance to NACE. Raises UserError where there is none."""
+    if config.source.kind == "demo" or config.source.path is None:
+        raise UserError(f"the concordance {NACE!r} is read from a PATSTAT delivery, which source.path must give")
+    return Path(user_path("source.path", config.source.path))
+
+
 def concordance_of(config: Config, name: str) -> list[str]:
     """The file of a matrix's concordance, where it has one. Raises UserError where it does not exist."""
     concordance = matrix_of(config, name).concordance
     if concordance is None:
         return []
+    if concordance == NACE:
+        return [
+            without_wildcards("a file of source.path", str(file)) for file in nace_files(delivery_of_matrix(config))
+        ]
     if concordance in SHIPPED_CONCORDANCES:
         return [shipped(SHIPPED_CONCORDANCES[concordance])]
     path = user_path(f"matrices.{name}.concordance", concordance)
     if not Path(path).is_file():
         raise UserError(
-            f"config: matrices.{name}.concordance: the file {path} does not exist; shipped is "
-            f"{', '.join(SHIPPED_CONCORDANCES)}"
+            f"config: matrices.{name}.concordance: the file {path} does not exist; there are also "
+            f"{', '.join([*SHIPPED_CONCORDANCES, NACE])}"
         )
     return [path]
 

@@ -175,8 +175,8 @@ def _holds_part(disk: Path) -> bool:
 def _in_order(folder: Path, table: str, parts: list[Part], hint: str) -> tuple[Part, ...]:
     if not parts:
         raise UserError(
-            f"{folder} lacks the table {table} ({TABLES[table]}): no file there is named like {table}_part01; "
-            f"copy the missing files of the delivery there{hint}"
+            f"{folder} lacks the table {table} ({TABLES.get(table, 'IPC and NACE')}): no file there is named like "
+            f"{table}_part01; copy the missing files of the delivery there{hint}"
         )
     parts.sort(key=lambda part: part.number)
     for before, part in itertools.pairwise(parts):
