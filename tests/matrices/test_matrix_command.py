@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ipcascade.cli import main
-from ipcascade.core.files import write_json
+from ipcascade.core.files import read_facts, write_json
 from ipcascade.core.label_tree import LabelTree
 from support import config_file
 
@@ -120,7 +120,7 @@ def test_industries_are_read_from_the_delivery(matrix, tmp_path, capsys):
     (delivery / "tls902_ipc_nace2_part01.csv").write_text(header + rows_of_table)
     subclasses = [["A01B"], ["A01B"], ["A01B"], ["A01C"], ["A01C"]]
     corpus = pl.DataFrame({"document_id": list("abcde"), "subclass": subclasses})
-    corpus = corpus.with_columns(**{"class": [["A01"]] * 5, "section": [["A"]] * 5})
+    corpus = corpus.with_columns(pl.Series("class", [["A01"]] * 5), pl.Series("section", [["A"]] * 5))
     corpus.write_parquet(tmp_path / "corpus.parquet")
     splits = pl.DataFrame({"document_id": list("abcde"), "split": ["train"] * 4 + ["test"]})
     splits.write_parquet(tmp_path / "splits.parquet")
@@ -138,6 +138,7 @@ def test_industries_are_read_from_the_delivery(matrix, tmp_path, capsys):
     assert main(["matrix", "--name", "m", *words]) == 1
     assert "--delivery is needed" in capsys.readouterr().err
     assert main(["matrix", "--name", "m", *words, "--delivery", str(delivery)]) == 0
+    assert read_facts(tmp_path / "m.parquet") == {"shared_out": ["A01"]}
     wide = pl.read_parquet(tmp_path / "m_wide.parquet").filter(funder="x")
     # Of x: text 1 has A01, text 3 has B01, text 4 has none.
     assert wide.select("20.1", "28.2", "28.3", "none").row(0) == (0.25, 1.0, 0.75, 0.0)

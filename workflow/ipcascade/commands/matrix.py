@@ -58,11 +58,12 @@ def run(args: argparse.Namespace, config: Config) -> None:
     rows, units = read_units(args.predictions, options)
     blocks = read_blocks(args.predictions, tree, level)
     texts: Iterator[Amounts]
+    shared_out: list[str] = []
     inputs = {"predictions": args.predictions, "labels": args.model / LABELS}
     if options.concordance:
         known, read_from = _table(args, options.concordance)
         found = _concordance(args, config, known, tree, level)
-        technologies, texts = found.technologies, map(found.amounts, blocks)
+        technologies, texts, shared_out = found.technologies, map(found.amounts, blocks), found.shared_out
         inputs |= read_from | {"corpus": args.corpus, "splits": args.splits}
     else:
         columns = tree.columns[level]
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     made_of = section_options(config, "seed", "evaluation.confidence") | {"matrix": options.model_dump(mode="json")}
     for ending, table in tables.items():
         parquet = args.stem.with_name(f"{args.stem.name}{ending}.parquet")
-        write_parquet(parquet, table)
+        write_parquet(parquet, table, {"shared_out": shared_out})
         write_blocks(parquet.with_suffix(".csv"), [table])
         write_provenance(parquet, made_of, inputs)
 

@@ -213,6 +213,12 @@ class ReleaseManifest(Content):
     files: dict[str, Sha256]
 
 
+class MatrixFacts(Content):
+    """The metadata of a matrix: the labels that its concordance shared out by training documents."""
+
+    shared_out: list[str] = []
+
+
 class PredictionFacts(Content):
     """predictions/NAME.json: numbers of texts, `without_label` by level; None where a long table does not say.
 

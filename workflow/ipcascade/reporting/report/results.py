@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from ipcascade.core.analysis_files import read_analysis
-from ipcascade.core.files import read_json, read_parquet
+from ipcascade.core.files import check_content, read_facts, read_json, read_parquet
 from ipcascade.core.metrics_file import read_metrics
 from ipcascade.core.names import TOKEN_FACTS
-from ipcascade.core.schemas import FunnelFacts, PredictionFacts, SplitAudit, TokenFacts
+from ipcascade.core.schemas import FunnelFacts, MatrixFacts, PredictionFacts, SplitAudit, TokenFacts
 from ipcascade.reporting.captions import caption
 from ipcascade.reporting.report.elements import Figure, read_figure
 
@@ -40,6 +40,13 @@ class Results:
     def predictions(self, name: str) -> dict[str, Any]:
         """What is to be said of the predictions of a table of texts."""
         return read_json(self.folder / "predictions" / f"{name}.json", PredictionFacts)
+
+    def shared_out(self, matrix: str) -> list[str]:
+        """The labels that the concordance of a matrix shared out by training documents."""
+        path = self.folder / "matrices" / f"{matrix}.parquet"
+        facts = read_facts(path)
+        check_content(MatrixFacts, facts, f"the metadata of {path}")
+        return list(facts.get("shared_out", []))
 
     def metrics(self, name: str) -> dict[str, Any]:
         """The measures of a split, or of labelled new texts ("inputs/NAME")."""

@@ -25,7 +25,9 @@ from ipcascade.reporting.report.elements import (
     with_interval,
 )
 from ipcascade.reporting.report.results import Results
-from ipcascade.reporting.words import capitalised, level_name, plural
+from ipcascade.reporting.words import capitalised, count, level_name, plural
+
+MOST_NAMED = 20
 
 
 def section(
@@ -50,6 +52,14 @@ def section(
         named = list(rows or table.columns[: table.columns.index("technology")])
         parts.append(read_figure(f"Matrix {name}", caption(MATRIX), stem, results.folder))
         parts.append(_matrix(name, table, named, shown, technology))
+        if shared := results.shared_out(name):
+            named_labels = ", ".join([*shared[:MOST_NAMED], *(["…"] if len(shared) > MOST_NAMED else [])])
+            parts.append(
+                Text(
+                    f"The concordance of {name} divides what the model does not: {count(len(shared), 'label')} "
+                    f"({named_labels}) are shared out by the training documents of the labels below."
+                )
+            )
     if not parts:
         parts.append(Text("No new texts were labelled: prediction.inputs in the config names tables of them."))
     return Section("texts", "New texts and matrices", parts)
