@@ -102,7 +102,7 @@ def make_reported(root: Path, two_levels: Results) -> Path:
     texts.write_csv(root / "new.csv")
     predictions = results / "predictions/new.parquet"
     run(*predict_arguments(two_levels, root / "new.csv", predictions))
-    run("prediction_facts", "--predictions", predictions, "--facts", results / "predictions/new.json")
+    run("prediction_facts", "--predictions", predictions, "--facts", results / "predictions/new.facts.json")
     of_matrix = ["--name", "funders"]
     run(
         "matrix",

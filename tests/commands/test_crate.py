@@ -17,7 +17,7 @@ FILES = (
     "corpus/funnel.json", "metrics/val.json", "metrics/test.json", "analysis/confusion.csv", "figures/figure3.svg",
     "figures/figure3.pdf", "matrices/funders.csv",
 )  # fmt: skip
-RELEASE = {"name": "a-model", "licence": "CC-BY-4.0", "edition": "PATSTAT Global, Autumn 2025"}
+RELEASE = {"name": "a-model", "licence": "cc-by-4.0", "edition": "PATSTAT Global, Autumn 2025"}
 
 
 def crate(reported, folder, **release):
@@ -75,6 +75,10 @@ def test_results_are_linked_to_what_they_were_made_from(entities, reported):
     assert objects == {f"#sha256-{checksum}" for checksum in of_metrics.values()}
     history = read_provenance(reported / "results/figures/figure3.svg")["inputs"]["history"]
     assert figure["object"] == {"@id": f"#sha256-{history}"} and entities[f"#sha256-{history}"]["name"] == "history"
+    # Tables of the error analysis share the provenance of their folder.
+    of_analysis = read_provenance(reported / "results/analysis")["inputs"]
+    made_of = made["Making analysis/confusion.csv"]["object"]
+    assert len(made_of) == len(set(of_analysis.values())) and "endTime" in made["Making analysis/confusion.csv"]
 
 
 def test_nothing_tells_of_the_machine(written, reported):
@@ -111,4 +115,4 @@ def test_without_authors_and_licence_it_is_valid_too(reported, tmp_path):
         script = REPOSITORY / "tests/commands/validate_crate.py"
         subprocess.run([VALIDATOR, script, tmp_path / "crate", "workflow-run-crate"], check=True)
     text = (tmp_path / "crate/ro-crate-metadata.json").read_text()
-    assert "No licence was stated" in text and "Person" not in text
+    assert "no licence stated" in text and "Person" not in text

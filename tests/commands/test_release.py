@@ -272,7 +272,13 @@ def test_the_card_has_the_measures_on_test(results, released):
 
 def test_the_card_says_what_the_config_says(results, tmp_path):
     sections = {
-        "release": {"name": "my-ipc", "licence": "cc-by-4.0", "edition": "Autumn 2025", "citation": "Me (2026)"},
+        "release": {
+            "name": "my-ipc",
+            "licence": "cc-by-4.0",
+            "edition": "Autumn 2025",
+            "citation": "Me (2026)",
+            "authors": ["Ada L", "Grace H"],
+        },
         "corpus": {"offices": ["EP"], "first_year": 1990, "documents": None},
         "splits": {"by": "year"},
     }
@@ -280,7 +286,8 @@ def test_the_card_says_what_the_config_says(results, tmp_path):
     card = ModelCard.load(tmp_path / "r" / "README.md")
     assert (card.data.license, card.data.model_name) == ("cc-by-4.0", "my-ipc")
     for phrase in ("edition Autumn 2025", "offices: EP", "first filed: since 1990", "sample: all documents",
-                   "by year of first filing", "encoder: tiny", "Me (2026)"):  # fmt: skip
+                   "by year of first filing", "encoder: tiny", "Me (2026)",
+                   "Made by Ada L and Grace H with"):  # fmt: skip
         assert phrase in card.text
 
 

@@ -29,7 +29,7 @@ class Tables(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         if tag == "figure":
-            self._rows = self.tables.setdefault(dict(attributes).get("id", ""), [])
+            self._rows = self.tables.setdefault(dict(attributes).get("id", "").removeprefix("table-"), [])
         elif tag == "img":
             self.images.append(dict(attributes))
         elif tag == "tr":
@@ -250,7 +250,7 @@ def test_it_opens_without_a_network_and_without_errors(page):
 @needs_chromium
 def test_tables_sort_by_mouse_and_by_keyboard(page):
     with opened(page) as shown:
-        table = shown.page.locator("#per-label table")
+        table = shown.page.locator("#table-per-label table")
         heading = table.locator("thead th", has_text=re.compile("^Test documents$"))
         numbers = table.locator("tbody tr td:nth-child(5)")
         before = [int(text) for text in numbers.all_inner_texts()]
@@ -265,7 +265,7 @@ def test_tables_sort_by_mouse_and_by_keyboard(page):
 @needs_chromium
 def test_numbers_sort_as_numbers_and_what_is_missing_comes_first(page):
     with opened(page) as shown:
-        table = shown.page.locator("#per-label table")
+        table = shown.page.locator("#table-per-label table")
         table.locator("thead th", has_text=re.compile("^Average precision$")).click()
         texts = table.locator("tbody tr td:nth-child(10)").all_inner_texts()
         known = [float(text) for text in texts if text != "–"]
@@ -275,7 +275,7 @@ def test_numbers_sort_as_numbers_and_what_is_missing_comes_first(page):
 @needs_chromium
 def test_tables_can_be_searched_and_filtered(page):
     with opened(page) as shown:
-        labels = shown.page.locator("#per-label")
+        labels = shown.page.locator("#table-per-label")
         labels.locator("select").select_option("section")
         expect(labels.locator("tbody tr")).to_have_count(8)
         search = labels.get_by_role("searchbox")
@@ -307,7 +307,7 @@ def test_on_paper_all_of_it_is_there_and_nothing_to_click(page):
     with opened(page) as shown:
         shown.page.emulate_media(media="print")
         assert shown.page.locator("nav").is_hidden() and shown.page.locator("select").first.is_hidden()
-        region = shown.page.locator("#per-label .scroll")
+        region = shown.page.locator("#table-per-label .scroll")
         assert region.evaluate("element => element.scrollHeight <= element.clientHeight + 2")
         assert shown.page.pdf().startswith(b"%PDF")
 

@@ -9,7 +9,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.provenance import read_provenance
 from ipcascade.corpus.build import build
-from ipcascade.corpus.every_text import every_text
+from ipcascade.corpus.every_text import FACTS, every_text
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.patstat.tables import Delivery
 from support import REPOSITORY, config_file, write_corpus
@@ -48,11 +48,11 @@ def test_every_abstract_that_passes_the_filters_is_there_in_the_order_of_the_tab
     splits = pl.DataFrame({"family_id": ["70", "999"], "split": ["train", "test"]})
     assert made(tmp_path, split_of=splits).rows(named=True) == [
         {"document_id": "3", "text": f"{LONG} three", "family_id": "appln-3", "office": "EP", "kind": "A",
-         "filing_year": 2001, "split": None},
+         "filing_year": 2001, "first_filing_year": 2001, "first_filing_office": "EP", "split": None},
         {"document_id": "1", "text": f"{LONG} \u00e9t\u00e9", "family_id": "70", "office": "US", "kind": "A",
-         "filing_year": 2003, "split": "train"},
+         "filing_year": 2003, "first_filing_year": 2001, "first_filing_office": "EP", "split": "train"},
         {"document_id": "2", "text": f"{LONG} two", "family_id": "70", "office": "EP", "kind": "A",
-         "filing_year": 2001, "split": "train"},
+         "filing_year": 2001, "first_filing_year": 2001, "first_filing_office": "EP", "split": "train"},
     ]  # fmt: skip
 
 
@@ -112,5 +112,5 @@ def test_of_real_patents_every_document_of_the_corpus_is_there_with_its_text():
     assert texts["document_id"].is_unique().all() and texts.height >= corpus.height
     shared = corpus.join(texts, on="document_id", suffix="_here")
     assert shared.height == corpus.height > 8_000
-    for name in ("text", "family_id", "office", "kind", "filing_year"):
+    for name in ("text", *FACTS[:-1]):
         assert shared[name].equals(shared[f"{name}_here"]), name

@@ -45,13 +45,17 @@ def test_without_neighbours_there_is_no_similarity(tmp_path):
     assert facts["median_similarity"] is None and facts["without_label"] == {"section": 1}
 
 
-def test_of_a_long_table_texts_are_counted_once(tmp_path):
-    rows = [("a", "section", "A", True, True), ("a", "class", "A01", False, True), ("b", "section", "B", True, False)]
-    frame = pl.DataFrame(rows, ["document_id", "level", "label", "predicted", "classifiable"], orient="row")
-    frame.write_parquet(tmp_path / "p.parquet")
+def test_of_a_long_table_nothing_is_known(tmp_path):
+    """A text without a label and without a probability above the floor has no row there."""
+    pl.DataFrame({"document_id": ["a"], "label": ["A"], "probability": [0.5]}).write_parquet(tmp_path / "p.parquet")
     facts = prediction_facts(tmp_path / "p.parquet", ["section"])
-    assert (facts.pop("texts"), facts.pop("unclassifiable"), facts.pop("without_label")) == (2, 1, {})
-    assert set(facts.values()) == {None}
+    assert facts.pop("without_label") == {} and set(facts.values()) == {None}
+
+
+def test_without_named_neighbours_there_is_no_similarity_either(tmp_path):
+    frame = pl.read_parquet(wide(tmp_path / "p.parquet")).with_columns(similarity=pl.lit(-1.0, pl.Float32))
+    frame.write_parquet(tmp_path / "p.parquet")
+    assert prediction_facts(tmp_path / "p.parquet", ["section"])["median_similarity"] is None
 
 
 @pytest.mark.parametrize("rows", [0, 4])

@@ -88,6 +88,13 @@ def test_every_text_of_the_delivery_is_a_table_that_the_workflow_makes(tmp_path,
         checks.texts_of(named, "mine")
 
 
+@pytest.mark.parametrize("lacking", [{"evidence": {"sources": ["network"]}}, {"prediction": {"neighbours": 0}}])
+def test_a_similarity_that_there_will_not_be_is_refused_before_anything_runs(lacking):
+    prediction = {"inputs": {"new": "corpus"}, "least_similarity": 0.2} | lacking.get("prediction", {})
+    with pytest.raises(UserError, match="least_similarity needs similarities"):
+        checks.texts_of(config(prediction=prediction, **{k: v for k, v in lacking.items() if k != "prediction"}), "new")
+
+
 def test_industries_are_a_file_of_the_delivery(tmp_path):
     matrices = {"m": {"input": "new", "concordance": "nace"}}
     inputs = {"inputs": {"new": "corpus"}}

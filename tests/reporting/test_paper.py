@@ -67,10 +67,11 @@ def test_a_name_of_two_numbers_is_left_out_and_named():
 
 
 def test_settings_are_numbers_and_names_that_latex_prints():
-    settings = {"seed": 1234, "training": {"epochs": 4000, "rate": 2e-5, "compile": True, "x": None, "name": "a_b & c"}}
+    training = {"epochs": 4000, "rate": 2e-5, "share": 0.12345678, "compile": True, "x": None, "name": "a_b & c"}
+    settings = {"seed": 20240101, "corpus": {"first_year": 1980}, "training": training}
     assert dict(paper.setting_macros(settings)) == {
-        "settingSeed": "1234", "settingTrainingEpochs": "4{,}000", "settingTrainingRate": "2e-05",
-        "settingTrainingName": r"a\_b \& c",
+        "settingSeed": "20240101", "settingCorpusFirstYear": "1980", "settingTrainingEpochs": "4{,}000",
+        "settingTrainingRate": "2e-05", "settingTrainingShare": "0.12345678", "settingTrainingName": r"a\_b \& c",
     }  # fmt: skip
 
 

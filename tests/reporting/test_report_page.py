@@ -24,9 +24,9 @@ def page(tmp_path):
 @needs_chromium
 def test_long_tables_are_in_pages_and_whole_on_paper(page):
     with opened(page) as shown:
-        rows = shown.page.locator("#t tbody tr")
+        rows = shown.page.locator("#table-t tbody tr")
         expect(rows).to_have_count(100)
-        shown.page.locator("#t").get_by_text("3", exact=True).click()
+        shown.page.locator("#table-t").get_by_text("3", exact=True).click()
         expect(rows.first).to_contain_text("label 200")
         shown.page.evaluate("dispatchEvent(new Event('beforeprint'))")
         expect(rows).to_have_count(300)
@@ -38,11 +38,11 @@ def test_long_tables_are_in_pages_and_whole_on_paper(page):
 @needs_chromium
 def test_numbers_with_separators_sort_as_numbers(page):
     with opened(page) as shown:
-        heading = shown.page.locator("#t thead th").nth(1)
+        heading = shown.page.locator("#table-t thead th").nth(1)
         heading.click()
         heading.click()
         expect(heading).to_have_attribute("aria-sort", "descending")
-        expect(shown.page.locator("#t tbody tr").first).to_contain_text("299,000")
+        expect(shown.page.locator("#table-t tbody tr").first).to_contain_text("299,000")
 
 
 def test_text_is_escaped_everywhere(page):

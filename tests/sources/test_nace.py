@@ -67,6 +67,11 @@ def test_what_is_wrong_is_one_sentence_with_the_line(tmp_path, text, sentence):
     assert sentence in str(caught.value)
 
 
+def test_a_table_without_industries_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="tls902 has no row with an industry"):
+        read_nace(delivered(tmp_path / "d", HEADER + '"G21J","","","",0,""\n'))
+
+
 def test_a_delivery_without_the_table_is_named(tmp_path):
     (tmp_path / "tls201_appln_part01.csv").touch()
     with pytest.raises(UserError, match=r"lacks the table tls902 \(IPC and NACE\)"):

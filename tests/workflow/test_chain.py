@@ -134,8 +134,8 @@ def test_every_text_of_the_delivery_is_labelled_by_a_target(finished):
     """More than the corpus: without one per family and without labels. Of a family all have the split."""
     finished.configure(prediction={"inputs": {"all": "corpus"}, "least_confidence": 0.99})
     try:
-        ran = finished.run("results/predictions/all.json")
-        facts = json.loads((finished.folder / "results/predictions/all.json").read_text())
+        ran = finished.run("results/predictions/all.facts.json")
+        facts = json.loads((finished.folder / "results/predictions/all.facts.json").read_text())
         labelled = pl.read_parquet(finished.folder / "results/predictions/all.parquet")
     finally:
         finished.configure()

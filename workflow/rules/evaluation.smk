@@ -2,7 +2,7 @@
 # Makes: results/thresholds/thresholds.json, results/metrics/{split}.json, results/analysis/, and the same for further
 # runs below results/runs/NAME/; the linear baseline is such a run. Of all together: results/comparison/.
 
-from ipcascade.core.names import ANALYSIS, SCORED_SPLITS, SOURCE_EFFECTS
+from ipcascade.core.names import ANALYSIS, SCORED_SPLITS, SOURCE_EFFECTS, WORST_DOCUMENTS
 
 
 rule thresholds:

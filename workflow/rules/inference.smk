@@ -1,5 +1,5 @@
 # Inference. Requires: the model and the tokens; for new texts also the evidence, the thresholds and tables
-# (prediction.inputs). Makes: results/network/{split}.parquet, results/predictions/{name}.parquet (or .csv), {name}.json and
+# (prediction.inputs). Makes: results/network/{split}.parquet, results/predictions/{name}.parquet (or .csv), {name}.facts.json and
 # results/release/, the folder of the model with all that prediction needs.
 
 from ipcascade.core.names import MANIFEST
@@ -107,7 +107,7 @@ rule prediction_facts:
     input:
         "results/predictions/{name}.parquet",
     output:
-        "results/predictions/{name}.json",
+        "results/predictions/{name}.facts.json",
     log:
         "logs/prediction_facts_{name}.log",
     benchmark:

@@ -278,7 +278,7 @@ rule report:
         metrics=expand("results/metrics/{split}.json", split=SCORED_SPLITS),
         analysis=expand("results/analysis/{table}", table=[*ANALYSIS, SOURCE_EFFECTS]),
         figures=expand("results/figures/figure{number}.svg", number=[1, 2, 3, 4, 5]),
-        predictions=expand("results/predictions/{name}.json", name=CONFIG.prediction.inputs),
+        predictions=expand("results/predictions/{name}.facts.json", name=CONFIG.prediction.inputs),
         labelled=expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
         matrices=expand("results/matrices/{name}.parquet", name=CONFIG.matrices),
         matrix_figures=expand("results/figures/matrix_{name}.svg", name=CONFIG.matrices),
@@ -338,7 +338,9 @@ rule paper:
         " --test {input.test} {params.comparison} --numbers {output.numbers} --captions {output.captions}"
 
 
-# What may be handed on: measures, tables and figures. Texts and weights are not among it.
+# What may be handed on: measures, tables and figures. Texts and weights are not among it, nor are tables of documents:
+# matrices have rows of single units where nothing divides these.
+WITHOUT_UNITS = [name for name, matrix in CONFIG.matrices.items() if matrix.by]
 HANDED_ON = [
     "results/corpus/funnel.json",
     "results/splits/audit.json",
@@ -347,14 +349,14 @@ HANDED_ON = [
     "results/evidence/combiner.json",
     "results/thresholds/thresholds.json",
     *expand("results/metrics/{split}.json", split=SCORED_SPLITS),
-    *expand("results/analysis/{table}", table=ANALYSIS),
+    *expand("results/analysis/{table}", table=[table for table in ANALYSIS if table != WORST_DOCUMENTS]),
     f"results/analysis/{SOURCE_EFFECTS}",
     *rules.tables.input,
     *rules.figures.input,
     *rules.paper.output,
     *rules.report.output,
-    *expand("results/matrices/{name}{ending}.csv", name=CONFIG.matrices, ending=["", "_wide"]),
-    *expand("results/figures/matrix_{name}.{ending}", name=CONFIG.matrices, ending=["pdf", "png", "svg"]),
+    *expand("results/matrices/{name}{ending}.csv", name=WITHOUT_UNITS, ending=["", "_wide"]),
+    *expand("results/figures/matrix_{name}.{ending}", name=WITHOUT_UNITS, ending=["pdf", "png", "svg"]),
     *expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
 ]
 

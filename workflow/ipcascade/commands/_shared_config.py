@@ -1,5 +1,6 @@
 """The config as it is handed on: without what tells of the machine that it was run on."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 from ipcascade.config import Config
+from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES
 
 # Keys of the config that may hold paths of this machine.
 PATHS = (("source", "path"), ("corpus", "label_tree"), ("prediction", "inputs"))
@@ -17,7 +19,10 @@ def without_paths(config: Config) -> dict[str, Any]:
     content, defaults = _plain(config), _plain(Config())
     for section, key in PATHS:
         content[section][key] = defaults[section][key]
-    content["encoder"]["name"] = encoder_name(content["encoder"]["name"], content["encoder"]["revision"])
+    content["encoder"]["name"] = encoder_name(content["encoder"]["name"])
+    for matrix in content["matrices"].values():
+        if matrix["concordance"] not in (None, NACE, *SHIPPED_CONCORDANCES):
+            matrix["concordance"] = Path(matrix["concordance"]).name
     return content
 
 
@@ -26,9 +31,10 @@ def as_yaml(content: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
 
 
-def encoder_name(name: str, revision: str | None) -> str:
-    """The name of an encoder; of a folder on this machine, which has no revision, the last part alone."""
-    return name if revision else Path(name).name
+def encoder_name(name: str) -> str:
+    """The name of an encoder; of a folder on this machine the last part alone."""
+    is_known = name.startswith("package:") or re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name)
+    return name if is_known and not Path(name).is_dir() else Path(name).name
 
 
 def changed_keys(content: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -3,11 +3,15 @@
 import platform
 from importlib.metadata import version
 
+from ipcascade import __version__
+
 PACKAGES = (
-    "ipcascade", "torch", "transformers", "polars", "pyarrow", "scikit-learn", "numpy", "matplotlib", "snakemake",
+    "torch", "transformers", "polars", "pyarrow", "scikit-learn", "numpy", "matplotlib", "snakemake",
 )  # fmt: skip
 
 
 def versions() -> dict[str, str]:
     """Versions by name."""
-    return {name: version(name) for name in PACKAGES} | {"Python": platform.python_version()}
+    packages = {name: version(name) for name in PACKAGES}
+    # Jobs may find ipcascade without its being installed.
+    return {"ipcascade": __version__, **packages, "Python": platform.python_version()}

@@ -23,4 +23,5 @@ def run(args: argparse.Namespace, config: Config) -> None:
     facts = prediction_facts(args.predictions, config.corpus.levels)
     write_json(args.facts, facts)
     write_provenance(args.facts, section_options(config, "corpus.levels"), {"predictions": args.predictions})
-    log.info("%d texts, %d of them not classifiable", facts["texts"], facts["unclassifiable"])
+    if facts["texts"] is not None:
+        log.info("%d texts, %d of them not classifiable", facts["texts"], facts["unclassifiable"])

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     tree = documents.tree
     facts = Facts(
         metrics=metrics,
-        encoder=encoder | {"name": encoder_name(encoder["name"], encoder["revision"])},
+        encoder=encoder | {"name": encoder_name(encoder["name"])},
         splits={name: int((documents.split == name).sum()) for name in SPLITS},
         labels=dict(zip(tree.levels, tree.sizes, strict=True)),
         sources=tuple(read_json(files.combiner, FittedCombiner)["sources"]),

@@ -220,14 +220,14 @@ class MatrixFacts(Content):
 
 
 class PredictionFacts(Content):
-    """predictions/NAME.json: numbers of texts, `without_label` by level; None where a long table does not say.
+    """predictions/NAME.facts.json: numbers of texts, `without_label` by level; None where a long table does not say.
 
     unsure: with a confidence below one half; median_similarity: of the nearest training documents.
     """
 
-    texts: Count
+    texts: Count | None
     without_label: dict[str, Count]
-    unclassifiable: Count
+    unclassifiable: Count | None
     cut_off: Count | None
     unsure: Count | None
     median_confidence: Share | None

@@ -18,6 +18,7 @@ from ipcascade.core.names import COMMIT, DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
+from ipcascade.evidence.options import NEIGHBOURS
 from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
 from ipcascade.sources.patstat.delivery import delivery_files
@@ -140,6 +141,13 @@ def texts_of(config: Config, name: str) -> str:
     if name not in config.prediction.inputs:
         known = ", ".join(config.prediction.inputs) or "none"
         raise UserError(f"config: prediction.inputs has no table {name!r} (there is: {known})")
+    if config.prediction.least_similarity > -1 and (
+        NEIGHBOURS not in config.evidence.sources or not config.prediction.neighbours
+    ):
+        raise UserError(
+            "config: prediction.least_similarity needs similarities: 'neighbours' among evidence.sources, and "
+            "prediction.neighbours of at least 1"
+        )
     if config.prediction.inputs[name] == EVERY_TEXT:
         return DELIVERY_TEXTS
     path = user_path(f"prediction.inputs.{name}", config.prediction.inputs[name])

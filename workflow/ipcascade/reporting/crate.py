@@ -37,11 +37,18 @@ _FORMATS = {
 }  # fmt: skip
 
 
+# Licences of the hub that SPDX knows, too.
+_SPDX = {
+    "mit": "MIT", "apache-2.0": "Apache-2.0", "bsd-3-clause": "BSD-3-Clause", "cc0-1.0": "CC0-1.0",
+    "cc-by-4.0": "CC-BY-4.0", "cc-by-sa-4.0": "CC-BY-SA-4.0", "cc-by-nc-4.0": "CC-BY-NC-4.0",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Described:
     """What a crate says beside its files.
 
-    name, description, licence (an SPDX identifier; None: see the data's terms): of the run. authors: their names.
+    name, description, licence (an identifier of the hub; None: none was stated): of the run. authors: their names.
     source: what the documents are. versions: of ipcascade and of the packages that it used.
     """
 
@@ -64,7 +71,7 @@ def write_crate(
     where a provenance file is damaged.
     """
     crate = ROCrate(version=SPECIFICATION)
-    ended = datetime.fromtimestamp(max(path.stat().st_mtime for path in files), UTC).replace(microsecond=0)
+    ended = _latest(files)
     crate.datePublished = ended
     crate.name, crate.description = described.name, described.description
     crate.license = _licence(crate, described)
@@ -117,17 +124,23 @@ def _add_actions(
         return outside[checksum]
 
     together: dict[Path, list[Path]] = {}
-    for path in added:
-        if provenance_file(path).is_file():
-            together.setdefault(provenance_file(path), []).append(path)
+    for path in added:  # a file has its provenance beside it, or shares that of its folder
+        for of in (path, path.parent):
+            if provenance_file(of).is_file():
+                together.setdefault(of, []).append(path)
+                break
+    # Those of one figure, in several formats, have one file of provenance.
+    by_record: dict[Path, tuple[Path, list[Path]]] = {}
+    for of, paths in together.items():
+        by_record.setdefault(provenance_file(of), (of, []))[1].extend(paths)
     actions = []
-    for paths in together.values():
-        inputs = [made_from(*item) for item in sorted(read_provenance(paths[0])["inputs"].items())]
+    for of, paths in by_record.values():
+        inputs = [made_from(*item) for item in sorted(read_provenance(of)["inputs"].items())]
         made = [added[path] for path in paths]
         properties = {
             "name": f"Making {made[0].id}",
             "description": f"Makes {', '.join(entity.id for entity in made)} from inputs known by their SHA-256",
-            "endTime": ended.isoformat(),
+            "endTime": _latest(paths).isoformat(),
         }
         action = crate.add_action(programme, f"#made-{made[0].id}", _one_or_all(inputs), _one_or_all(made), properties)
         actions.append(action)
@@ -144,12 +157,17 @@ def _add_actions(
     crate.root_dataset["mentions"] = [run, *actions]
 
 
+def _latest(files: Sequence[Path]) -> datetime:
+    """When the last of them was made."""
+    return datetime.fromtimestamp(max(path.stat().st_mtime for path in files), UTC).replace(microsecond=0)
+
+
 def _licence(crate: ROCrate, described: Described) -> Entity:
-    if described.licence:
-        place = f"https://spdx.org/licenses/{described.licence}"
-        return _add(crate, place, "CreativeWork", name=described.licence, description="SPDX identifier of the licence")
-    text = f"No licence was stated; the data ({described.source}) have terms of their own."
-    return _add(crate, "#licence", "CreativeWork", name="no licence stated", description=text)
+    if spdx := _SPDX.get(described.licence or ""):
+        place = f"https://spdx.org/licenses/{spdx}"
+        return _add(crate, place, "CreativeWork", name=spdx, description="SPDX identifier of the licence")
+    text = f"The data ({described.source}) have terms of their own."
+    return _add(crate, "#licence", "CreativeWork", name=described.licence or "no licence stated", description=text)
 
 
 def _one_or_all(entities: list[Entity]) -> Entity | list[Entity]:

@@ -16,6 +16,9 @@ _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight
 # What else may be in a name: of runs and levels.
 _SIGNS = re.compile(r"[^A-Za-z0-9]+")
 
+# Keys whose whole numbers are no amounts.
+_NAMES_OF_NUMBERS = ("seed", "first_year", "last_year")
+
 Macro = tuple[str, str]
 """The name of a macro without its backslash, and what it stands for."""
 
@@ -97,7 +100,7 @@ def setting_macros(settings: Mapping[str, Any], *place: str) -> list[Macro]:
         if isinstance(value, Mapping):
             found += setting_macros(value, *place, key)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
-            shown = _whole(value) if isinstance(value, int) and key != "seed" else _number(value)
+            shown = _whole(value) if isinstance(value, int) and key not in _NAMES_OF_NUMBERS else _number(value)
             found.append((macro_name("setting", *place, key), shown))
     return found
 
@@ -140,4 +143,4 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float | str) -> str:
-    return escape_latex(value) if isinstance(value, str) else f"{value:g}"
+    return escape_latex(value) if isinstance(value, str) else f"{value:.12g}"

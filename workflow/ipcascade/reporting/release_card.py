@@ -51,7 +51,7 @@ def release_card(
 
 Labels technical texts with {what}: calibrated probabilities from
 {listed([EVIDENCE[name] for name in facts.sources])}, and label sets by thresholds fitted on validation.
-Made with ipcascade.
+{_made(release)}
 
 ## Use
 
@@ -94,6 +94,10 @@ not read.
 {release.citation or "Cite ipcascade (CITATION.cff) and the source of the data."}
 """
     return str(ModelCard(f"---\n{_front_matter(facts, release)}\n---\n{body}"))
+
+
+def _made(release: ReleaseOptions) -> str:
+    return f"Made{f' by {listed(release.authors)}' if release.authors else ''} with ipcascade."
 
 
 def _results(metrics: Mapping[str, Any], levels: list[str]) -> str:

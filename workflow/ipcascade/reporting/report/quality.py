@@ -83,9 +83,8 @@ def overview(results: Results, synthetic: bool) -> Section:
     columns = [Column("Level"), *(Column(words, True) for words in HEADLINE.values())]
     parts: list[Any] = [
         Text(
-            f"On {count(metrics['documents'], 'test document')}, which no choice was made on. In brackets the "
-            f"{100 * metrics['confidence']:.3g}% interval over bootstrap samples of families. Thresholds "
-            f"({metrics['thresholds']}) were fitted on validation. F1 macro is over labels with support."
+            f"On {count(metrics['documents'], 'test document')}, which no choice was made on. {_intervals(metrics)}"
+            f"Thresholds ({metrics['thresholds']}) were fitted on validation. F1 macro is over labels with support."
         ),
         Facts(items),
         Table("headline", "Headline measures on test.", columns, rows),
@@ -93,6 +92,12 @@ def overview(results: Results, synthetic: bool) -> Section:
     if synthetic:
         parts.insert(0, Text("This run is on synthetic data: its numbers say nothing about real patents.", warns=True))
     return Section("overview", "Overview", parts)
+
+
+def _intervals(metrics: Mapping[str, Any]) -> str:
+    if not metrics["bootstrap_samples"]:
+        return ""
+    return f"In brackets the {100 * metrics['confidence']:.3g}% interval over bootstrap samples of families. "
 
 
 def _headline(metrics: Mapping[str, Any], name: str) -> str:

@@ -39,7 +39,7 @@ class Results:
 
     def predictions(self, name: str) -> dict[str, Any]:
         """What is to be said of the predictions of a table of texts."""
-        return read_json(self.folder / "predictions" / f"{name}.json", PredictionFacts)
+        return read_json(self.folder / "predictions" / f"{name}.facts.json", PredictionFacts)
 
     def shared_out(self, matrix: str) -> list[str]:
         """The labels that the concordance of a matrix shared out by training documents."""

@@ -81,7 +81,7 @@ def _predictions(results: Results, options: PredictionOptions, levels: Sequence[
         "New texts. Confidence is the smallest probability of a text's labels, 0 without any; similarity is the cosine "
         "of the nearest training document. Not classifiable are those with a confidence below "
         f"{options.least_confidence:g} or a similarity below {options.least_similarity:g}. The measures above are "
-        "those on patents: other texts have others."
+        "those on patents: other texts have others. Of a long table (prediction.layout) nothing is known."
     )
     return Table("predictions", text, columns, rows)
 

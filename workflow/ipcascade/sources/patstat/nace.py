@@ -49,6 +49,8 @@ def read_nace(folder: Path) -> tuple[dict[str, dict[str, tuple[float, str]]], in
     for (ipc, code), weight in weights.items():
         of_subclass = found.setdefault(ipc[:_SUBCLASS], {})
         of_subclass[code] = of_subclass.get(code, (0.0, ""))[0] + weight, titles[code]
+    if not found:
+        raise UserError(f"{folder}: {TABLE} has no row with an industry; fetch it again")
     for of_subclass in found.values():
         total = sum(weight for weight, _ in of_subclass.values())
         of_subclass |= {code: (weight / total, title) for code, (weight, title) in of_subclass.items()}
