@@ -43,9 +43,9 @@ def ends_the_run(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(function)
-    def ending(*arguments: Any) -> Any:
+    def ending(*arguments: Any, **named: Any) -> Any:
         try:
-            return function(*arguments)
+            return function(*arguments, **named)
         except UserError as error:
             end(error)
         except OSError as error:
