@@ -7,10 +7,10 @@ from pathlib import Path
 from ipcascade.config import Config, section_options
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import folder_written_whole, write_json
-from ipcascade.core.hub import NotFetchedError
 from ipcascade.core.names import ENCODER_FACTS
 from ipcascade.core.options import Batching
 from ipcascade.core.provenance import write_provenance
+from ipcascade.encoder.hub import NotFetchedError
 from ipcascade.encoder.prepare import find_encoder, prepare_encoder
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
             f"{error}; run `snakemake --profile PROFILE --configfile YOURS -- {args.folder / ENCODER_FACTS}` on a node "
             "with internet, or give a local folder in encoder.name"
         ) from error
-    # Not before: it imports huggingface_hub, which reads its settings then (core/hub.py sets them).
+    # Not before: it imports huggingface_hub, which reads its settings then (encoder/hub.py sets them).
     from ipcascade.model.suitability import check_encoder
 
     with folder_written_whole(args.folder) as part:

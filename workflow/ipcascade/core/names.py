@@ -13,9 +13,8 @@ MODEL_CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 MODEL_CARD = "README.md"
 
-# What names a model on the hub begins with, as hub:OWNER/NAME@COMMIT; the full hash of a commit.
+# What names a model on the hub begins with, as hub:OWNER/NAME@COMMIT.
 HUB = "hub:"
-COMMIT = r"[0-9a-f]{40}"
 
 # What prediction.inputs calls every text of the delivery, and the table that is made of them.
 EVERY_TEXT = "corpus"

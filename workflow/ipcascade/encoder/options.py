@@ -6,6 +6,9 @@ from pydantic import Field
 
 from ipcascade.core.options import WHOLE, Section, Text
 
+COMMIT = r"[0-9a-f]{40}"
+"""The full hash of a commit, as `revision` needs it for a hub id."""
+
 
 class EncoderOptions(Section):
     """The pre-trained encoder."""

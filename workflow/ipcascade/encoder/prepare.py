@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
-from ipcascade.core.hub import Named, fetch
 from ipcascade.core.names import MODEL_CONFIG, TOKENIZER, WEIGHTS
 from ipcascade.core.paths import expanded
+from ipcascade.encoder.hub import fetch
 from ipcascade.encoder.options import EncoderOptions
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def locate(options: EncoderOptions) -> Path:
         return _local(name)
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         raise UserError(f"encoder.name: the folder {name} does not exist, and a hub id is OWNER/NAME")
-    return fetch(name, options.revision, _needed, Named("encoder.name", "encoder.revision"))
+    return fetch(name, options.revision, _needed)
 
 
 def _local(name: str) -> Path:

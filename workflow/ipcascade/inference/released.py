@@ -5,8 +5,9 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.hub import Named, fetch
-from ipcascade.core.names import COMMIT, HUB, MANIFEST
+from ipcascade.core.names import HUB, MANIFEST
+from ipcascade.encoder.hub import Names, fetch, named_as
+from ipcascade.encoder.options import COMMIT
 
 # Kinds of the files of a release but the card, which decides nothing. Others, that somebody added, are not fetched.
 _KINDS = frozenset((".json", ".txt", ".safetensors", ".parquet", ".yaml"))
@@ -27,7 +28,8 @@ def released_folder(place: str) -> Path:
             f"the model {place} needs the full hash of a commit (40 digits), {HUB}{name}@COMMIT, since a branch or tag "
             "may point to other files tomorrow"
         )
-    return fetch(name, commit, _of_release, Named("the model", "the model"))
+    with named_as(Names("the model", "the model")):
+        return fetch(name, commit, _of_release)
 
 
 def _of_release(files: Collection[str]) -> list[str]:

@@ -14,10 +14,11 @@ from typing import Any, NoReturn
 from ipcascade.config import Config
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.core.names import COMMIT, DELIVERY_TEXTS, EVERY_TEXT
+from ipcascade.core.names import DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
 from ipcascade.core.yaml_files import YamlFile, read_yaml
 from ipcascade.corpus.options import reads_titles
+from ipcascade.encoder.options import COMMIT
 from ipcascade.evidence.options import NEIGHBOURS
 from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
