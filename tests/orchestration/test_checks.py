@@ -163,3 +163,11 @@ def test_every_error_of_an_input_function_ends_the_run(error, sentence):
 
     with pytest.raises(SystemExit, match=f"ipcascade: {sentence}"):
         files(None)
+
+
+def test_input_functions_take_what_snakemake_gives_by_name():
+    @checks.ends_the_run
+    def function(wildcards, input):
+        return f"{wildcards} {input}"
+
+    assert function("a", input="b") == "a b"

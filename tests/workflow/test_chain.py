@@ -132,9 +132,13 @@ def test_new_texts_are_labelled_by_a_target(finished):
 
 def test_every_text_of_the_delivery_is_labelled_by_a_target(finished):
     """More than the corpus: without one per family and without labels. Of a family all have the split."""
-    finished.configure(prediction={"inputs": {"all": "corpus"}, "least_confidence": 0.99})
+    inventions = {"input": "all", "unit": "family_id", "by": ["first_filing_year"], "concordance": "wipo35"}
+    prediction = {"inputs": {"all": "corpus"}, "least_confidence": 0.99}
+    finished.configure(prediction=prediction, matrices={"inventions": inventions})
     try:
         ran = finished.run("results/predictions/all.facts.json")
+        assert finished.run("matrices") == {"matrix", "matrix_figure", "matrices"}
+        matrix = pl.read_parquet(finished.folder / "results/matrices/inventions_wide.parquet")
         facts = json.loads((finished.folder / "results/predictions/all.facts.json").read_text())
         labelled = pl.read_parquet(finished.folder / "results/predictions/all.parquet")
     finally:
@@ -148,3 +152,4 @@ def test_every_text_of_the_delivery_is_labelled_by_a_target(finished):
     assert both["split"].equals(both["split_of_family"]) and labelled["split"].null_count() > 0
     unsure = (labelled["confidence"] < 0.99).sum()
     assert facts["unclassifiable"] == unsure > 0, "the bound reached the predictions"
+    assert matrix["units"].sum() == labelled["family_id"].n_unique() and matrix["not classifiable"].sum() > 0
