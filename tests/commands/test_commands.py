@@ -194,7 +194,8 @@ def test_new_texts_get_what_the_workflow_gives(results, tmp_path):
     texts.write_csv(tmp_path / "new.csv")
     assert main(predict_arguments(results, tmp_path / "new.csv", tmp_path / "p.parquet")) == 0
     found = pl.read_parquet(tmp_path / "p.parquet")
-    expected = ["document_id", *tree.levels, "confidence", "cut_off", "neighbours", "similarity", *tree.labels]
+    told = ["confidence", "classifiable", "cut_off", "neighbours", "similarity"]
+    expected = ["document_id", *tree.levels, *told, *tree.labels]
     assert found.columns == expected, "one list column per level, named after it"
     assert found["document_id"].to_list() == ids
     assert np.array_equal(found.select(tree.labels).to_numpy(), scores)

@@ -112,7 +112,7 @@ def test_texts_that_are_not_classifiable_are_a_technology_of_their_own(matrix):
 
 def test_industries_are_read_from_the_delivery(matrix, tmp_path, capsys):
     """A01 is shared by its training documents: A01B 3, A01C 1; B01 has B01D alone; A02 is in no industry."""
-    matrix()
+    matrix(TEXTS.with_columns(classifiable=pl.col("document_id") != "5"))
     delivery = tmp_path / "delivery"
     delivery.mkdir()
     rows_of_table = "A01B,,,28.3,1,Machinery\nA01C,,,20.1,1,Chemicals\nB01D,,,28.2,1,Filters\n"
@@ -141,7 +141,9 @@ def test_industries_are_read_from_the_delivery(matrix, tmp_path, capsys):
     assert read_facts(tmp_path / "m.parquet") == {"shared_out": ["A01"]}
     wide = pl.read_parquet(tmp_path / "m_wide.parquet").filter(funder="x")
     # Of x: text 1 has A01, text 3 has B01, text 4 has none.
-    assert wide.select("20.1", "28.2", "28.3", "none").row(0) == (0.25, 1.0, 0.75, 0.0)
+    assert wide.select("20.1", "28.2", "28.3", "none", "not classifiable").row(0) == (0.25, 1.0, 0.75, 0.0, 0.0)
+    apart = pl.read_parquet(tmp_path / "m_wide.parquet").filter(pl.col("funder").is_null())
+    assert apart.select("20.1", "none", "not classifiable").row(0) == (0.0, 0.0, 1.0)
 
 
 def test_predictions_without_the_column_are_all_classifiable(matrix):

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
         texts = map(of_labels, blocks)
     classifiable = read_classifiable(args.predictions)
     if not classifiable.all():
-        technologies.append(UNCLASSIFIABLE)
+        technologies = [*technologies, UNCLASSIFIABLE]
         texts = set_aside(texts, classifiable)
         log.info("%d of %d texts are not classifiable", (~classifiable).sum(), len(classifiable))
     counts = count(units, texts, options.bootstrap, config.evaluation.confidence, config.seed)
