@@ -1,8 +1,22 @@
-"""Which modules can make an expensive rule run again: a list to think about before a module joins it."""
+"""Which modules can make an expensive rule run again: a list to think about before a module joins it.
+
+And the fingerprints of these rules: with another one, the rule runs again in every folder of results, and so does all
+that comes after it (Snakemake plans that before it can see that the files are the same).
+"""
+
+import sys
 
 import pytest
 
-from ipcascade.orchestration.fingerprint import modules_of
+from ipcascade.orchestration.fingerprint import code, modules_of
+
+FINGERPRINTS = {
+    "corpus": "e463fa77c1134cf6",
+    "splits": "9fa51ef01fbe9431",
+    "encoder": "b7585bdc88e6e38e",
+    "tokens": "893bd1da970c897f",
+    "train": "7f5acf3675286542",
+}
 
 MODULES = {
     "corpus": """
@@ -47,6 +61,13 @@ MODULES = {
 @pytest.mark.parametrize("command", MODULES)
 def test_expensive_rules_depend_on_these_modules(command):
     assert modules_of(command) == set(MODULES[command].split())
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions write code out otherwise")
+@pytest.mark.parametrize("command", FINGERPRINTS)
+def test_expensive_rules_are_as_they_were(command):
+    advice = "with this change it runs again for everybody; if its result can be another one, write the new one here"
+    assert code(command) == FINGERPRINTS[command], advice
 
 
 def test_training_depends_on_nothing_that_comes_after_it():
