@@ -78,7 +78,7 @@ def write_blocks(path: Path, blocks: Iterable[pl.DataFrame]) -> None:
 
 def read_blocks(path: Path) -> Iterator[pl.DataFrame]:
     """The blocks of a Parquet file that `write_blocks` wrote; none of a table without columns."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory
         for group in range(file.num_row_groups):
             frame = pl.from_arrow(file.read_row_group(group))
             assert isinstance(frame, pl.DataFrame)

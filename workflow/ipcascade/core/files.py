@@ -343,7 +343,7 @@ def _check_present(path: Path, present: Sequence[str], wanted: Iterable[str]) ->
 @contextmanager
 def _open_table(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:  # else all that was read stays in memory until the end
             yield file
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None

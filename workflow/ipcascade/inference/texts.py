@@ -240,7 +240,8 @@ def _files_in(folder: Path) -> list[Path]:
 def _reading(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         # Opened here: pyarrow takes a path that it is given for an address, too.
-        with path.open("rb") as content, pq.ParquetFile(content) as file:
+        # Without pre_buffer: with it, all that was read stays in memory until the end.
+        with path.open("rb") as content, pq.ParquetFile(content, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: a name that is not UTF-8
         raise UserError(f"{path} could not be read: {_reason(error)}") from error

@@ -84,7 +84,7 @@ def read_blocks(predictions: Path, tree: LabelTree, level: str) -> Iterator[Bloc
     """The predicted labels and probabilities of a level, some texts at a time."""
     codes = tree.codes(level)
     column_of = {code: column for column, code in enumerate(codes)}
-    with pq.ParquetFile(predictions) as file:
+    with pq.ParquetFile(predictions, pre_buffer=False) as file:  # else all that was read stays in memory
         missing = [name for name in (level, *codes) if name not in file.schema_arrow.names]
         if missing:
             raise UserError(f"{predictions} lacks the column {missing[0]!r}; {MAKE_AGAIN}")
