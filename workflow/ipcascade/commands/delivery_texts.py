@@ -2,10 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Iterator
 from pathlib import Path
-
-import polars as pl
 
 from ipcascade.config import Config, section_options
 from ipcascade.core.block_files import write_blocks
@@ -34,22 +31,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
     split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
     delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
-    counted = _Counted()
-    write_blocks(args.texts, counted.through(every_text(delivery, config.corpus, split_of)))
+    write_blocks(args.texts, every_text(delivery, config.corpus, split_of))
     options = section_options(config, *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}
     write_provenance(args.texts, options, inputs, {"delivery": delivery.checksum()})
-    log.info("%s texts, %s of them of families in the corpus", f"{counted.texts:,}", f"{counted.in_corpus:,}")
-
-
-class _Counted:
-    """Counts what passes."""
-
-    def __init__(self) -> None:
-        self.texts = self.in_corpus = 0
-
-    def through(self, blocks: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        for block in blocks:
-            self.texts += block.height
-            self.in_corpus += block.height - block["split"].null_count()
-            yield block
+    split = read_parquet(args.texts, ["split"])["split"]
+    log.info("%s texts, %s of them of families in the corpus", f"{len(split):,}", f"{split.count():,}")

@@ -14,7 +14,6 @@ from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import FunnelFacts, SplitAudit, TokenFacts
 from ipcascade.reporting import paper
 from ipcascade.reporting.captions import MATRIX, caption
-from ipcascade.reporting.words import capitalised
 
 log = logging.getLogger(__name__)
 FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", MATRIX)
@@ -51,12 +50,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     settings = without_paths(config)
     macros += paper.setting_macros({name: settings[name] for name in settings if name not in ("runs", "matrices")})
     numbers = paper.macros_file(macros, "Numbers of a run, for \\input. Made by ipcascade.")
-    contents = {args.numbers: numbers, args.captions: paper.captions_file(_captions())}
+    captions = {figure: caption(figure) for figure in FIGURES}
+    contents = {args.numbers: numbers, args.captions: paper.captions_file(captions)}
     for path, content in contents.items():
         with written_whole(path) as temporary:
             temporary.write_text(content, encoding="utf-8")
         write_provenance(path, section_options(config, *Config.model_fields), inputs)
-
-
-def _captions() -> dict[str, str]:
-    return {figure: capitalised(caption(figure)) for figure in FIGURES}
