@@ -96,7 +96,7 @@ def corpus_of(tables, options, tree):
         first = min((other for other in kept if family(other) == name), key=filed)
         text = texts[i]["appln_abstract"]
         words = len(text.split())
-        if options.text == "title_and_abstract" and i in titles:
+        if "title" in options.text and i in titles:
             text = f"{titles[i]}. {text}"
         corpus.append(
             {

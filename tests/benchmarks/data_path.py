@@ -47,7 +47,7 @@ def stages(folder: Path, documents: int, sample: int) -> dict[str, list[str]]:
     config.write_text(yaml.safe_dump({"source": {"demo": {"documents": documents}}, "corpus": {"documents": sample}}))
     commands = {
         "write": ["demo_delivery", "--folder", delivery],
-        "corpus": ["corpus", "--delivery", delivery, "--corpus", corpus, "--funnel", str(folder / "funnel.json")],
+        "corpus": ["corpus", "--source", delivery, "--corpus", corpus, "--funnel", str(folder / "funnel.json")],
         "splits": [
             "splits", "--corpus", corpus, "--splits", str(folder / "splits.parquet"),
             "--audit", str(folder / "audit.json"),

@@ -153,7 +153,7 @@ def prepare(folder: Path, source: Path | None, encoder: str, documents: int) -> 
         source = folder / "delivery"
         commands.run_command("demo_delivery", config, folder=source)
     corpus, own = folder / "corpus.parquet", folder / "encoder"
-    commands.run_command("corpus", config, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
+    commands.run_command("corpus", config, source=source, corpus=corpus, funnel=folder / "funnel.json")
     commands.run_command("encoder", config, folder=own)
     commands.run_command("tokens", config, corpus=corpus, encoder=own, tokens=folder / "tokens")
 

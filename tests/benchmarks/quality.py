@@ -88,7 +88,7 @@ def prepare(folder: Path, source: Path, config: Mapping[str, Any]) -> None:
     """Corpus, splits, encoder and tokens, once for all runs."""
     file = write_config(folder / "config.yaml", config)
     corpus, encoder = folder / "corpus.parquet", folder / "encoder"
-    run_command("corpus", file, delivery=source, corpus=corpus, funnel=folder / "funnel.json")
+    run_command("corpus", file, source=source, corpus=corpus, funnel=folder / "funnel.json")
     run_command("splits", file, **documents(folder), audit=folder / "audit.json")
     run_command("encoder", file, folder=encoder)
     run_command("tokens", file, corpus=corpus, encoder=encoder, tokens=folder / "tokens")

@@ -119,7 +119,7 @@ def test_bad_delivery_or_options(delivery, tmp_path, capsys, breaks, options, pa
     breaks(delivery)
     out = tmp_path / "out"
     code = main(
-        ["corpus", "--delivery", str(delivery), "--config", str(config_file(tmp_path, **options)),
+        ["corpus", "--source", str(delivery), "--config", str(config_file(tmp_path, **options)),
          "--corpus", str(out / "corpus.parquet"), "--funnel", str(out / "funnel.json")]
     )  # fmt: skip
     assert_one_sentence("corpus", code, capsys.readouterr().err, parts)
@@ -156,7 +156,7 @@ def test_a_label_tree_that_is_not_one(delivery, tmp_path, capsys, table, parts):
     (tmp_path / "tree.tsv").write_text(table)
     out = tmp_path / "out"
     code = main(
-        ["corpus", "--delivery", str(delivery), "--label-tree", str(tmp_path / "tree.tsv"),
+        ["corpus", "--source", str(delivery), "--label-tree", str(tmp_path / "tree.tsv"),
          "--corpus", str(out / "corpus.parquet"), "--funnel", str(out / "funnel.json")]
     )  # fmt: skip
     assert_one_sentence("corpus", code, capsys.readouterr().err, parts)

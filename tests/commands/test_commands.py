@@ -254,7 +254,7 @@ def test_a_file_that_holds_no_thresholds_is_one_sentence(two_levels, tmp_path, c
         ("new.csv", "document_id,text\n1,a\n1,b\n", "line 3: the document_id '1' is there more than once"),
         ("new.csv", "document_id,text\n1,a\n2,\n", "line 3: text is missing"),
         ("new.csv", "document_id,text\n", "has no rows"),
-        ("new.txt", "1", "new texts come as .csv, .csv.gz or .parquet"),
+        ("new.txt", "1", "new texts come as .csv, .csv.gz, .parquet, or as a folder of such files"),
     ],
 )
 def test_bad_new_texts_are_one_sentence(two_levels, tmp_path, capsys, name, content, sentence):

@@ -12,11 +12,11 @@ from deliveries import abstract, application, csv_rows, symbol, title, write_del
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.random_streams import stream_seed
-from ipcascade.corpus.abstracts import _copied
 from ipcascade.corpus.build import build
+from ipcascade.corpus.fields import _copied
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.sampling import draw
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.patstat.source import open_patstat
 from support import REPOSITORY
 
 PATENTS_US = REPOSITORY / "../shared/patents_us"
@@ -43,7 +43,7 @@ EVERYTHING = CorpusOptions(documents=None)
 
 def make(folder, tables, options=EVERYTHING, seed=1, tree=TREE, **layout):
     write_delivery(folder, {"tls202": [], **tables}, **layout)
-    delivery = Delivery.open(folder, titles=options.text == "title_and_abstract")
+    delivery = open_patstat(folder, titles="title" in options.text)
     return build(delivery, tree, options, seed)
 
 
@@ -70,7 +70,7 @@ def test_the_finer_level_is_a_column_more_and_changes_nothing_else(tmp_path):
         "tls209": [symbol(i, code) for i, given in codes.items() for code in given],
     }
     alone, funnel = make(tmp_path / "alone", tables)
-    delivery = Delivery.open(write_delivery(tmp_path / "finer", {"tls202": [], **tables}))
+    delivery = open_patstat(write_delivery(tmp_path / "finer", {"tls202": [], **tables}))
     corpus, same_funnel = build(delivery, TREE, EVERYTHING, 1, TREE.with_level_below(WHOLE_TREE))
     assert_frame_equal(corpus.drop("subclass"), alone)
     assert funnel == same_funnel
@@ -82,7 +82,7 @@ def test_the_finer_level_of_a_family_is_that_of_all_its_applications(tmp_path):
     tables = small(
         tls201=[application(i, docdb_family_id=family) for i, family in ((1, 7), (2, 7), (3, 8))],
     )
-    delivery = Delivery.open(write_delivery(tmp_path, {"tls202": [], **tables}))
+    delivery = open_patstat(write_delivery(tmp_path, {"tls202": [], **tables}))
     corpus, _ = build(delivery, TREE, EVERYTHING, 1, TREE.with_level_below(WHOLE_TREE))
     assert corpus["subclass"].to_list() == [["A01B", "C07D"], ["H04L"]]
 
@@ -141,7 +141,7 @@ def random_tables(seed, applications=400):
     "changes",
     [
         {},
-        {"family_labels": "representative", "text": "title_and_abstract"},
+        {"family_labels": "representative", "text": ["title", "abstract"]},
         {"ipr_types": ["PI", "UM"], "kinds": ["A"], "first_year": 1995, "last_year": 2015, "ipc_values": ["I"]},
         {"offices": ["JP", "US", "EP", "CN"], "office_preference": ["JP"], "language": "de", "minimum_words": 11},
         {"office_preference": [], "minimum_words": 1, "ipc_values": ["N"]},
@@ -251,7 +251,7 @@ def test_the_first_filing_of_a_family_need_not_have_a_text_or_a_label(tmp_path):
 
 @pytest.mark.parametrize("documents", [None, 40])
 def test_order_of_rows_parts_and_layout_does_not_matter(tmp_path, documents):
-    options = CorpusOptions(documents=documents, text="title_and_abstract")
+    options = CorpusOptions(documents=documents, text=["title", "abstract"])
     tables = random_tables(5)
     corpus, funnel = make(tmp_path / "a", tables, options)
     for number, (layout, parts) in enumerate((("nested", 3), ("flat", 2), ("plain", 5))):
@@ -261,7 +261,7 @@ def test_order_of_rows_parts_and_layout_does_not_matter(tmp_path, documents):
 
 
 def test_a_smaller_sample_is_a_subset_of_a_larger_one(tmp_path):
-    delivery = Delivery.open(write_delivery(tmp_path, random_tables(3)))
+    delivery = open_patstat(write_delivery(tmp_path, random_tables(3)))
     everything, _ = build(delivery, TREE, EVERYTHING, 7)
     larger = everything
     for size in (everything.height + 5, 90, 30, 29, 1):
@@ -273,10 +273,10 @@ def test_a_smaller_sample_is_a_subset_of_a_larger_one(tmp_path):
 
 def test_the_sample_is_drawn_by_a_stream_of_its_own(tmp_path):
     """A seed gives the same documents when randomness is used elsewhere, and from version to version."""
-    delivery = Delivery.open(write_delivery(tmp_path, random_tables(3)))
+    delivery = open_patstat(write_delivery(tmp_path, random_tables(3)))
     everything, _ = build(delivery, TREE, EVERYTHING, 7)
-    ids = everything.select(appln_id=pl.col("document_id").cast(pl.Int32))
-    expected = draw(ids, 30, stream_seed(7, "corpus", "sample"))["appln_id"].to_list()
+    ids = everything.select(application=pl.col("document_id").cast(pl.Int32))
+    expected = draw(ids, 30, stream_seed(7, "corpus", "sample"))["application"].to_list()
     sample, _ = build(delivery, TREE, CorpusOptions(documents=30), 7)
     assert sample["document_id"].cast(pl.Int32).to_list() == expected
 
@@ -288,7 +288,7 @@ def test_samples_differ_by_seed_and_spread_evenly(tmp_path):
         "tls203": [abstract(i, f"{LONG} {i}") for i in ids],
         "tls209": [symbol(i, "A01B") for i in ids],
     }
-    delivery = Delivery.open(write_delivery(tmp_path, tables))
+    delivery = open_patstat(write_delivery(tmp_path, tables))
     drawn = [
         set(build(delivery, TREE, CorpusOptions(documents=300), seed)[0]["document_id"].to_list()) for seed in range(6)
     ]
@@ -417,7 +417,7 @@ def test_families_connected_through_chains_of_texts_are_one_group(tmp_path):
 def test_another_tree_decides_what_is_kept(tmp_path):
     tree = LabelTree(("top", "below"), (2, 2), ("H", "A", "H04", "A01"), (-1, -1, 0, 1), ("h", "a", "h4", "a1"))
     tables = small(tls209=[*small()["tls209"], symbol(3, "A01B")])
-    corpus, funnel = build(Delivery.open(write_delivery(tmp_path, tables)), tree, EVERYTHING, 1)
+    corpus, funnel = build(open_patstat(write_delivery(tmp_path, tables)), tree, EVERYTHING, 1)
     assert corpus.select("document_id", "top", "below").rows() == [
         ("1", ["A"], ["A01"]), ("3", ["H", "A"], ["H04", "A01"]),
     ]  # fmt: skip
@@ -455,7 +455,7 @@ def test_a_row_twice_is_refused(tmp_path, table):
     tables = {"tls202": [title(1, "Title")], **small()}
     tables = tables | {table: [*tables[table], copy.deepcopy(tables[table][0])]}
     with pytest.raises(UserError, match=f"{table} has appln_id 1 more than once"):
-        make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
+        make(tmp_path, tables, CorpusOptions(text=["title", "abstract"]))
 
 
 @pytest.mark.parametrize(
@@ -476,12 +476,12 @@ def test_an_application_twice_is_named_though_a_filter_drops_a_row_of_it(tmp_pat
     double = {**row, "appln_id": row["appln_id"]}
     tables[table] = [*tables[table], double] + ([copy.deepcopy(row)] if row["appln_id"] == 9 else [])
     with pytest.raises(UserError, match=f"{table} has appln_id {row['appln_id']} more than once"):
-        make(tmp_path, tables, CorpusOptions(text="title_and_abstract"))
+        make(tmp_path, tables, CorpusOptions(text=["title", "abstract"]))
 
 
 @pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
 def test_real_patents():
-    delivery = Delivery.open(PATENTS_US)
+    delivery = open_patstat(PATENTS_US)
     corpus, funnel = build(delivery, TREE, CorpusOptions(documents=1000), 42)
     assert corpus.height == 1000
     assert funnel["steps"][0]["left"] == 9418
@@ -493,7 +493,7 @@ def test_real_patents():
 
 @pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
 def test_real_patents_down_to_subclasses():
-    _, funnel = build(Delivery.open(PATENTS_US), WHOLE_TREE, CorpusOptions(documents=None), 42)
+    _, funnel = build(open_patstat(PATENTS_US), WHOLE_TREE, CorpusOptions(documents=None), 42)
     assert funnel["labels"]["subclass"]["present"] == 560
     assert funnel["symbols"]["dropped_outside_label_tree"] == 60
     assert {"code": "F24J", "symbols": 5} in funnel["symbols"]["most_frequent_dropped_codes"]

@@ -25,13 +25,13 @@ def make(folder, *arguments, **corpus):
     }
     there = (folder / "delivery").is_dir()
     delivery = folder / "delivery" if there else write_delivery(folder / "delivery", tables)
-    files = ["--delivery", delivery, "--corpus", folder / "corpus.parquet", "--funnel", folder / "funnel.json"]
+    files = ["--source", delivery, "--corpus", folder / "corpus.parquet", "--funnel", folder / "funnel.json"]
     config = config_file(folder, corpus=corpus)
     return main([str(word) for word in ["corpus", *files, "--config", config, *arguments]])
 
 
 def test_the_corpus_carries_its_tree_and_how_its_texts_were_made(tmp_path):
-    assert make(tmp_path, text="title_and_abstract", **THREE_LEVELS) == 0
+    assert make(tmp_path, text=["title", "abstract"], **THREE_LEVELS) == 0
     corpus = tmp_path / "corpus.parquet"
     assert read_tree(corpus) == LabelTree.read(IPC)
     assert read_facts(corpus) == {"label_tree": LabelTree.read(IPC).to_json(), "text": "title_and_abstract"}
@@ -54,8 +54,8 @@ def test_provenance_is_beside_the_files_and_not_in_them(tmp_path):
     for name in ("corpus.parquet", "funnel.json"):
         provenance = read_provenance(tmp_path / name)
         assert provenance["inputs"]["label_tree"] == file_checksum(IPC)
-        assert len(provenance["inputs"]["delivery"]) == 64
-        assert provenance["options"].keys() == {"seed", "corpus"}
+        assert len(provenance["inputs"]["source"]) == 64
+        assert provenance["options"].keys() == {"seed", "corpus", "source.table"}
     assert "provenance" not in read_json(tmp_path / "funnel.json")
 
 
@@ -84,7 +84,7 @@ def test_the_demo_can_be_learned_at_three_levels(tmp_path):
     delivery, corpus = tmp_path / "delivery", tmp_path / "corpus.parquet"
     assert main(["demo_delivery", "--folder", str(delivery), "--config", str(config)]) == 0
     assert {path.name for path in delivery.iterdir()} == {*DELIVERY_FILES, "provenance.json"}
-    words = ["corpus", "--delivery", delivery, "--corpus", corpus, "--funnel", tmp_path / "f.json", "--config", config]
+    words = ["corpus", "--source", delivery, "--corpus", corpus, "--funnel", tmp_path / "f.json", "--config", config]
     assert main([str(word) for word in words]) == 0
     words = ["splits", "--corpus", corpus, "--splits", tmp_path / "s.parquet", "--audit", tmp_path / "a.json"]
     assert main([str(word) for word in [*words, "--config", config]]) == 0

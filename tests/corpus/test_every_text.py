@@ -11,7 +11,7 @@ from ipcascade.core.provenance import read_provenance
 from ipcascade.corpus.build import build
 from ipcascade.corpus.every_text import FACTS, every_text
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.patstat.source import open_patstat
 from support import REPOSITORY, config_file, write_corpus
 
 TREE = LabelTree.read(IPC).select(["section", "class"])
@@ -40,7 +40,7 @@ TABLES = {
 
 
 def made(folder, options=DEFAULTS, split_of=NO_SPLITS, **layout):
-    delivery = Delivery.open(write_delivery(folder, TABLES, **layout), titles=options.text == "title_and_abstract")
+    delivery = open_patstat(write_delivery(folder, TABLES, **layout), titles="title" in options.text)
     return pl.concat(every_text(delivery, options, split_of))
 
 
@@ -57,7 +57,7 @@ def test_every_abstract_that_passes_the_filters_is_there_in_the_order_of_the_tab
 
 
 def test_titles_are_part_of_texts_where_they_are_in_the_corpus(tmp_path):
-    texts = made(tmp_path, CorpusOptions(text="title_and_abstract"))
+    texts = made(tmp_path, CorpusOptions(text=["title", "abstract"]))
     assert dict(texts.select("document_id", "text").iter_rows()) == {
         "1": f"A title. {LONG} \u00e9t\u00e9", "2": f"{LONG} two", "3": f"{LONG} three",
     }  # fmt: skip
@@ -80,7 +80,7 @@ def test_the_filters_of_the_corpus_hold(tmp_path, options, ids):
 
 def test_an_abstract_that_is_there_twice_is_refused(tmp_path):
     tables = {**TABLES, "tls203": [*TABLES["tls203"], abstract(3, LONG)]}
-    delivery = Delivery.open(write_delivery(tmp_path, tables))
+    delivery = open_patstat(write_delivery(tmp_path, tables))
     with pytest.raises(UserError, match="tls203 has appln_id 3 more than once"):
         list(every_text(delivery, CorpusOptions(), NO_SPLITS))
 
@@ -90,23 +90,20 @@ def test_the_command_writes_a_table_that_says_what_it_was_made_of(tmp_path):
     corpus = pl.DataFrame({"document_id": ["1"], "family_id": ["70"], "group_id": ["70"], "section": [["A"]]})
     write_corpus(tmp_path / "corpus.parquet", corpus, TREE.select(["section"]))
     pl.DataFrame({"document_id": ["1"], "split": ["val"]}).write_parquet(tmp_path / "splits.parquet")
-    words = [f"--{name}={tmp_path / name}" for name in ("delivery",)]
+    words = [f"--source={tmp_path / 'delivery'}"]
     words += [f"--{name}={tmp_path / name}.parquet" for name in ("corpus", "splits", "texts")]
     config = ["--config", str(config_file(tmp_path, corpus={"minimum_words": 1}))]
     assert main(["delivery_texts", *words, *config]) == 0
     written = pl.read_parquet(tmp_path / "texts.parquet")
     assert dict(written.select("document_id", "split").iter_rows()) == {"3": None, "1": "val", "2": "val", "5": None}
     provenance = read_provenance(tmp_path / "texts.parquet")
-    assert provenance["options"]["corpus.minimum_words"] == 1 and set(provenance["inputs"]) == {
-        "corpus",
-        "delivery",
-        "splits",
-    }
+    assert provenance["options"]["corpus.minimum_words"] == 1
+    assert set(provenance["inputs"]) == {"corpus", "source", "splits"}
 
 
 @pytest.mark.skipif(not PATENTS_US.exists(), reason="the real patents are not here")
 def test_of_real_patents_every_document_of_the_corpus_is_there_with_its_text():
-    delivery, options = Delivery.open(PATENTS_US), CorpusOptions(documents=None)
+    delivery, options = open_patstat(PATENTS_US), CorpusOptions(documents=None)
     corpus, _ = build(delivery, TREE, options, 1)
     texts = pl.concat(every_text(delivery, options, NO_SPLITS))
     assert texts["document_id"].is_unique().all() and texts.height >= corpus.height

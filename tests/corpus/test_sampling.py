@@ -17,8 +17,8 @@ def test_hashes_are_those_of_splitmix64():
 
 
 def test_the_documents_with_the_smallest_hashes_are_drawn():
-    documents = pl.DataFrame({"appln_id": [5, 3, 1, 4, 2]})
+    documents = pl.DataFrame({"application": [5, 3, 1, 4, 2]})
     smallest = np.argsort(PUBLISHED)[:2] + 1
-    assert draw(documents, 2, 1234567)["appln_id"].to_list() == sorted(smallest.tolist())
+    assert draw(documents, 2, 1234567)["application"].to_list() == sorted(smallest.tolist())
     for amount in (5, 6, None):
-        assert draw(documents, amount, 1234567)["appln_id"].to_list() == [1, 2, 3, 4, 5]
+        assert draw(documents, amount, 1234567)["application"].to_list() == [1, 2, 3, 4, 5]

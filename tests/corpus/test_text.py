@@ -1,12 +1,13 @@
 import unicodedata
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ipcascade.corpus.text import measure, measure_ascii, measure_unicode, normalise, with_title
+from ipcascade.corpus.text import compose, cut_fairly, measure, measure_ascii, measure_unicode, normalise
 
 # Without letters that this Python does not know yet: polars has tables of a newer Unicode.
 KNOWN_LETTERS = st.characters(exclude_categories=["Cs", "Cn"])
@@ -72,5 +73,49 @@ def test_both_ways_to_compare_texts_agree(first, second):
 
 def test_a_title_is_put_before_the_abstract_where_there_is_one():
     rows = pl.DataFrame({"title": ["Plough", None], "abstract": ["It ploughs.", "It sows."]})
-    found = rows.select(with_title(pl.col("title"), pl.col("abstract"))).to_series()
+    found = rows.select(compose(["title", "abstract"])).to_series()
     assert found.to_list() == ["Plough. It ploughs.", "It sows."]
+
+
+def test_a_text_is_of_the_fields_that_a_document_has_in_the_order_of_the_config():
+    rows = pl.DataFrame({"title": ["T", None], "abstract": ["An abstract.", "Another."], "first_claim": [None, "1. A"]})
+    found = rows.select(compose(["title", "abstract", "first_claim"])).to_series()
+    assert found.to_list() == ["T. An abstract.", "Another. 1. A"]
+    found = rows.select(compose(["first_claim", "abstract", "title"])).to_series()
+    assert found.to_list() == ["An abstract. T.", "1. A Another."]
+
+
+def fair(words, most):
+    """One word at a time to each field in turn, the shortest first: what is left over goes to the longer ones."""
+    order = sorted(range(len(words)), key=lambda field: words[field])
+    shares = [0] * len(words)
+    while most > 0 and any(share < amount for share, amount in zip(shares, words, strict=True)):
+        open_ = [field for field in order if shares[field] < words[field]]
+        for field in reversed(open_):  # the last ones get what cannot be shared
+            if most > 0:
+                shares[field] += 1
+                most -= 1
+    return shares
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 12, 100])
+def test_fields_of_long_texts_are_cut_alike(most):
+    rng = np.random.default_rng(most)
+    amounts = rng.integers(0, 12, (200, 3))
+    fields = ["title", "abstract", "first_claim"]
+    texts = pl.DataFrame(
+        {f: [" ".join(f"{f}{n}" for n in range(a)) or None for a in amounts[:, i]] for i, f in enumerate(fields)}
+    )
+    cut = cut_fairly(texts, fields, most)
+    for row, words in enumerate(amounts.tolist()):
+        kept = [len((cut[f][row] or "").split()) for f in fields]
+        assert sum(kept) == min(sum(words), most)
+        assert sorted(kept) == sorted(fair(words, most))
+        for f in fields:  # the beginnings stay, as they were written
+            assert (texts[f][row] or "").startswith(cut[f][row] or "")
+
+
+def test_a_text_that_is_cut_keeps_what_is_between_its_words():
+    texts = pl.DataFrame({"abstract": ["  one\n two\tthree four"], "title": ["a b"]})
+    cut = cut_fairly(texts, ["title", "abstract"], 5)
+    assert cut.rows(named=True) == [{"abstract": "  one\n two\tthree", "title": "a b"}]

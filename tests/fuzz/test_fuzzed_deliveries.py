@@ -17,7 +17,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.patstat.source import open_patstat
 
 TREE = LabelTree.read(IPC).select(["section", "class"])
 OPTIONS = CorpusOptions(documents=None, minimum_words=3)
@@ -79,7 +79,7 @@ def write(folder, parts, counts, rng):
 def outcome(folder, block_bytes=1 << 20):
     """The corpus as a list of rows, or the sentence."""
     try:
-        corpus, _ = build(Delivery.open(folder, block_bytes=block_bytes), TREE, OPTIONS, 1)
+        corpus, _ = build(open_patstat(folder, block_bytes=block_bytes), TREE, OPTIONS, 1)
     except UserError as error:
         sentence = str(error)
         assert sentence and "\n" not in sentence, sentence

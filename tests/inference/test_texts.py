@@ -55,7 +55,6 @@ def test_ids_may_be_whole_numbers(tmp_path, kind):
         ([datetime.date(2001, 2, 3)] * 2, "date32"),
         ([datetime.datetime(2001, 2, 3)] * 2, "timestamp"),
         ([Decimal("1.5"), Decimal("2.5")], "decimal"),
-        ([None, None], "null"),
     ],
 )
 def test_ids_and_texts_of_other_types_are_refused(tmp_path, ids, kind):
@@ -144,5 +143,5 @@ def test_files_that_cannot_be_read(tmp_path, name):
     written(tmp_path / "broken.parquet", b"PAR1 and nothing else")
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "folder.parquet").mkdir()
-    with pytest.raises(UserError, match=rf"{name}( could not|: cannot) be read"):
+    with pytest.raises(UserError, match=rf"{name}( could not be read|: cannot be read| does not exist)"):
         read_texts(tmp_path / name)

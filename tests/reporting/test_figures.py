@@ -51,7 +51,7 @@ EVERYTHING = {
     "source": {"kind": "demo"},
     "corpus": {
         "documents": None, "kinds": ["A", "W"], "offices": ["EP", "US"], "first_year": 1990, "last_year": 2020,
-        "ipc_values": ["I"], "text": "title_and_abstract", "family_labels": "representative",
+        "ipc_values": ["I"], "text": ["title", "abstract"], "family_labels": "representative",
     },
     "splits": {"by": "office", "test_offices": ["CN", "JP", "KR", "TW", "IN", "BR", "MX"]},
     "encoder": {"name": ENCODER, "revision": "0" * 40},

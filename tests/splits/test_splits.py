@@ -17,7 +17,7 @@ from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import SPLITS
 from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.patstat.source import open_patstat
 from ipcascade.splits.assignment import COVERAGE_ORDER
 from ipcascade.splits.audit import audit
 from ipcascade.splits.options import SplitOptions
@@ -223,7 +223,7 @@ def test_more_labels_than_documents():
 @pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
 @pytest.mark.parametrize("tree", [TREE, DEEP], ids=["two levels", "three levels"])
 def test_real_patents(tree):
-    corpus, _ = build(Delivery.open(PATENTS_US), tree, CorpusOptions(), 42)
+    corpus, _ = build(open_patstat(PATENTS_US), tree, CorpusOptions(), 42)
     with pytest.raises(UserError, match=r"C30 \(1\)"):
         split(corpus, tree, SplitOptions(), 42)
     names = split(corpus, tree, KEEP, 42)["split"]

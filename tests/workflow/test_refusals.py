@@ -120,7 +120,7 @@ def test_paths_of_users_are_taken_literally(fresh):
     (fresh.folder / "mine.yaml").write_text(yaml.safe_dump(config))
     shown = fresh.snakemake("--profile", "profiles/local", "--configfile", "mine.yaml", "--dry-run", "--", "all").stdout
     words = {word for command in SHOWN_COMMAND.findall(shown) for word in shlex.split(command)}
-    expected = {f"--delivery={NASTY}delivery", f"--label-tree={NASTY}tree.tsv", f"--texts={NASTY}new.csv"}
+    expected = {f"--source={NASTY}delivery", f"--label-tree={NASTY}tree.tsv", f"--texts={NASTY}new.csv"}
     assert expected <= words, shown
 
 

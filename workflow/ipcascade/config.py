@@ -30,6 +30,7 @@ from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import PredictionOptions, ScoringOptions
 from ipcascade.matrices.options import MatrixOptions
 from ipcascade.reporting.options import FigureOptions, ReleaseOptions
+from ipcascade.sources.kinds import PATSTAT_FILTERS
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
 from ipcascade.training.options import TrainingOptions
@@ -43,6 +44,8 @@ BUILT_IN_RUNS: dict[str, dict[str, Any]] = {
 }
 """Runs that need no line in the config."""
 
+FILTERS = PATSTAT_FILTERS
+"""Keys of the section corpus that choose documents by a column of the source; PATSTAT has them all."""
 LINE_LENGTH = 120
 HEADER = """\
 # ipcascade: production defaults, every key there is. Edit here, or give a file with some of these keys on top:
@@ -89,6 +92,20 @@ class Config(Section):
     """Further runs to compare: a name, and the keys that differ from those above, of the sections training, history,
     scoring, evidence, thresholds, decoding and evaluation. Made into results/runs/NAME/, with the same tree below;
     what does not differ is shared. For example {seed1: {training: {seed: 1}}}."""
+
+    @model_validator(mode="after")
+    def _fits_the_source(self) -> "Config":
+        """What a source has no data for, so that no filter is silently without effect."""
+        defaults = CorpusOptions()
+        for key in FILTERS:
+            value = getattr(self.corpus, key)
+            # What the defaults say holds for a source that does not tell: it is of what they keep.
+            if value != getattr(defaults, key) and (reason := self.source.lacks_filter(key)):
+                raise ValueError(f"corpus.{key}: documents cannot be chosen by it: {reason}")
+        for field in self.corpus.text:
+            if reason := self.source.lacks_text(field):
+                raise ValueError(f"corpus.text: {field!r} cannot be part of texts: {reason}")
+        return self
 
     @model_validator(mode="after")
     def _fits_the_levels(self) -> "Config":

@@ -221,23 +221,28 @@ def output_stem(wildcards, output):
 
 
 @checks.ends_the_run
-def delivery_folder(wildcards):
+def source_path(wildcards):
     if CONFIG.source.kind == "demo":
         return "results/delivery"
     return checks.user_path("source.path", CONFIG.source.path or "")
 
 
 @functools.cache
-def listed_delivery():
+def listed_source():
     """Large, and maybe on a slow disk, so it is listed once."""
     if CONFIG.source.kind == "demo":
         return [f"results/delivery/{name}" for name in demo.DELIVERY_FILES]
-    return checks.delivery_of(CONFIG)
+    return checks.source_files_of(CONFIG)
 
 
 @checks.ends_the_run
-def files_of_delivery(wildcards):
-    return listed_delivery()
+def files_of_source(wildcards):
+    return listed_source()
+
+
+def code_of_reading(command):
+    """The code of a command that reads the source, without that of other kinds of sources."""
+    return code(command, without=CONFIG.source.other_readers)
 
 
 @checks.ends_the_run

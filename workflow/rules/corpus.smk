@@ -1,6 +1,6 @@
-# Corpus. Requires: a PATSTAT delivery (source.path), or nothing for the synthetic one; the label tree.
+# Corpus. Requires: the source (source.path), or nothing for the synthetic delivery; the label tree.
 # Makes: results/corpus/corpus.parquet, which carries the label tree, and results/corpus/funnel.json; where all texts of
-# the delivery are to be labelled, results/delivery_texts.parquet.
+# the source are to be labelled, results/delivery_texts.parquet.
 
 from ipcascade.core.names import DELIVERY_TEXTS
 
@@ -59,7 +59,7 @@ rule demo_projects:
 
 rule corpus:
     input:
-        delivery=files_of_delivery,
+        source=files_of_source,
         label_tree=label_tree,
     output:
         corpus="results/corpus/corpus.parquet",
@@ -77,18 +77,18 @@ rule corpus:
         runtime=240,
     params:
         config=run_config,
-        delivery=delivery_folder,
-        options=options("seed", "corpus"),
-        code=code("corpus"),
+        source=source_path,
+        options=options("seed", "corpus", "source.table"),
+        code=code_of_reading("corpus"),
     shell:
         "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
-        " --delivery={params.delivery:q} --label-tree={input.label_tree:q}"
+        " --source={params.source:q} --label-tree={input.label_tree:q}"
         " --corpus {output.corpus} --funnel {output.funnel}"
 
 
 rule delivery_texts:
     input:
-        delivery=files_of_delivery,
+        source=files_of_source,
         corpus="results/corpus/corpus.parquet",
         splits="results/splits/splits.parquet",
     output:
@@ -106,7 +106,7 @@ rule delivery_texts:
         runtime=240,
     params:
         config=run_config,
-        delivery=delivery_folder,
+        source=source_path,
         options=options(
             "corpus.ipr_types",
             "corpus.kinds",
@@ -116,8 +116,10 @@ rule delivery_texts:
             "corpus.language",
             "corpus.minimum_words",
             "corpus.text",
+            "corpus.most_words",
+            "source.table",
         ),
-        code=code("delivery_texts"),
+        code=code_of_reading("delivery_texts"),
     shell:
         "python -m ipcascade delivery_texts --config {params.config} --threads {threads} --log {log}"
-        " --delivery={params.delivery:q} --corpus {input.corpus} --splits {input.splits} --texts {output}"
+        " --source={params.source:q} --corpus {input.corpus} --splits {input.splits} --texts {output}"

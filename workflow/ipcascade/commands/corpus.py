@@ -1,4 +1,4 @@
-"""Command: from a PATSTAT delivery to documents with texts and labels."""
+"""Command: from a source to documents with texts and labels."""
 
 import argparse
 import logging
@@ -10,15 +10,14 @@ from ipcascade.core.files import write_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.build import build
-from ipcascade.corpus.options import reads_titles
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files that the command reads and writes."""
-    parser.add_argument("--delivery", type=Path, required=True, help="folder of the PATSTAT delivery")
+    parser.add_argument("--source", type=Path, required=True, help="folder or file of the source")
     add_label_tree(parser)
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet to write")
     parser.add_argument("--funnel", type=Path, required=True, help="funnel.json to write")
@@ -29,13 +28,13 @@ def run(args: argparse.Namespace, config: Config) -> None:
     table = label_tree_file(args, config)
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
-    delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
-    for note in delivery.contents.notes:
-        log.warning("%s: %s", args.delivery, note)
-    corpus, funnel = build(delivery, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
+    source = open_source(config.source, args.source, config.corpus.text)
+    for note in source.notes:
+        log.warning("%s: %s", args.source, note)
+    corpus, funnel = build(source, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
     write_json(args.funnel, funnel)
-    write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": config.corpus.text})
-    options, checksums = section_options(config, "seed", "corpus"), {"delivery": delivery.checksum()}
+    write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)})
+    options, checksums = section_options(config, "seed", "corpus", "source.table"), {"source": source.checksum()}
     for path in (args.funnel, args.corpus):
         write_provenance(path, options, {"label_tree": table}, checksums)
     for step in funnel["steps"]:

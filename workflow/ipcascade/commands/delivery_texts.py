@@ -1,4 +1,4 @@
-"""Command: write every abstract of a PATSTAT delivery as a table of texts to label."""
+"""Command: write every text of the source as a table of texts to label."""
 
 import argparse
 import logging
@@ -10,17 +10,18 @@ from ipcascade.core.documents import read_splits
 from ipcascade.core.files import Kind, read_parquet
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.every_text import every_text
-from ipcascade.corpus.options import reads_titles
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
 # The keys that decide which texts there are, and what they are made of.
-DECIDING = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "minimum_words", "text")
+DECIDING = (
+    "ipr_types", "kinds", "offices", "first_year", "last_year", "language", "minimum_words", "text", "most_words",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files that the command reads and writes."""
-    parser.add_argument("--delivery", type=Path, required=True, help="folder of the PATSTAT delivery")
+    parser.add_argument("--source", type=Path, required=True, help="folder or file of the source")
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
     parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
     parser.add_argument("--texts", type=Path, required=True, help="table to write (Parquet)")
@@ -30,10 +31,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Write the table, block by block."""
     families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
     split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
-    delivery = Delivery.open(args.delivery, titles=reads_titles(config.corpus))
-    write_blocks(args.texts, every_text(delivery, config.corpus, split_of))
-    options = section_options(config, *(f"corpus.{name}" for name in DECIDING))
+    source = open_source(config.source, args.source, config.corpus.text)
+    write_blocks(args.texts, every_text(source, config.corpus, split_of))
+    options = section_options(config, "source.table", *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}
-    write_provenance(args.texts, options, inputs, {"delivery": delivery.checksum()})
+    write_provenance(args.texts, options, inputs, {"source": source.checksum()})
     split = read_parquet(args.texts, ["split"])["split"]
     log.info("%s texts, %s of them of families in the corpus", f"{len(split):,}", f"{split.count():,}")

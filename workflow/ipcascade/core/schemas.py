@@ -14,7 +14,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-TextContent = Literal["abstract", "title_and_abstract"]
+TextContent = Annotated[str, Field(pattern=r"^[a-z_]+$")]
 Values = dict[str, Any]
 
 

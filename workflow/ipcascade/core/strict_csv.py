@@ -23,8 +23,12 @@ BLOCK_BYTES = 8 << 20
 _CHUNK = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _LINE_FEED, _CARRIAGE_RETURN = b'"\n\r'
+_DELIMITERS = {",": "comma", "\t": "tab"}
 # What may come before a quote that opens, and after one that closes; a quote, where two stand for one.
-_IS_BEFORE, _IS_AFTER = (np.isin(np.arange(256), list(allowed)) for allowed in (b',\n"', b',\n\r"'))
+_IS_BEFORE, _IS_AFTER = (
+    {delimiter: np.isin(np.arange(256), list(allowed + delimiter.encode())) for delimiter in _DELIMITERS}
+    for allowed in (b'\n"', b'\n\r"')
+)
 # Bytes checked at a time.
 _PIECE = 1 << 18
 
@@ -36,11 +40,11 @@ def unreadable(where: str, error: Exception) -> UserError:
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file of a user: UTF-8, a header, commas, quotes doubled inside quotes.
+    """A CSV file of a user: UTF-8, a header, commas (or tabs), quotes doubled inside quotes.
 
     name: in messages; open: gives its bytes from the beginning, as often as it is called; remedy: what a user can do
     where a row is wrong; any_case: whether columns are found by name in any case; damage: the sentence for one of
-    `read_errors`, which reading the bytes may raise, and for the place in the file.
+    `read_errors`, which reading the bytes may raise, and for the place in the file; delimiter: "," or a tab.
     """
 
     name: str
@@ -49,6 +53,7 @@ class CsvFile:
     any_case: bool = False
     read_errors: tuple[type[Exception], ...] = (OSError,)
     damage: Callable[[str, Exception], UserError] = unreadable
+    delimiter: str = ","
 
     def blocks(self, columns: Sequence[str], block_bytes: int = BLOCK_BYTES) -> Iterator["CsvBlock"]:
         """The wanted columns, at least one block of them. Raises UserError for all that is wrong with the file."""
@@ -76,7 +81,7 @@ class CsvFile:
     def _header(self, stream: "_CheckedStream", block_bytes: int) -> list[str]:
         first = stream.first_line(block_bytes)
         try:
-            header = next(csv.reader([first.decode("utf-8")], strict=True), [])
+            header = next(csv.reader([first.decode("utf-8")], delimiter=self.delimiter, strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
             self.refuse(1, f"the header cannot be read ({error}); it must be one line of names, in UTF-8")
         header = [name.strip() for name in header]
@@ -92,7 +97,8 @@ class CsvFile:
             self.refuse(1, f"the header has the column {column!r} {len(found)} times")
         if not found:
             names = shown(", ".join(header), 400)
-            hint = "; commas must separate the columns" if len(header) == 1 and re.search("[;\t|]", names) else ""
+            is_other = len(header) == 1 and re.search(r"[,;|]|\\t", names)
+            hint = f"; {_DELIMITERS[self.delimiter]}s must separate the columns" if is_other else ""
             raise UserError(f"{self.name} has no column {column!r}; its header has {names}{hint}")
         return found[0]
 
@@ -113,7 +119,11 @@ class CsvFile:
                     column_names=[str(place) for place in range(columns)],
                 ),
                 parse_options=pyarrow.csv.ParseOptions(
-                    quote_char='"', double_quote=True, escape_char=False, newlines_in_values=True
+                    delimiter=self.delimiter,
+                    quote_char='"',
+                    double_quote=True,
+                    escape_char=False,
+                    newlines_in_values=True,
                 ),
                 convert_options=pyarrow.csv.ConvertOptions(
                     include_columns=include,
@@ -176,6 +186,7 @@ class _CheckedStream:
 
     def __init__(self, file: CsvFile, content: BinaryIO) -> None:
         self._file, self._content = file, content
+        self._is_before, self._is_after = _IS_BEFORE[file.delimiter], _IS_AFTER[file.delimiter]
         self._bytes = self._lines = 0  # bytes and line feeds in what was checked
         self._last = _LINE_FEED  # byte before what comes next
         self._inside = 0  # 1 inside a quoted value
@@ -257,11 +268,11 @@ class _CheckedStream:
         # After a quote at the end, the quote itself stands for what is seen with the next piece.
         after = data.take(closing + 1, mode="clip")
         if (
-            not _IS_BEFORE.take(before).all()
-            or not _IS_AFTER.take(after).all()
+            not self._is_before.take(before).all()
+            or not self._is_after.take(after).all()
             or (back[:-1] > feed[1:]).any()
             or (self._last == _CARRIAGE_RETURN and not feed[0])
-            or (self._last == _QUOTE and not self._inside and not _IS_AFTER[data[0]])
+            or (self._last == _QUOTE and not self._inside and not self._is_after[data[0]])
         ):
             self._refuse_malformed(data, quotes)
         self._inside = (self._inside + len(quotes)) % 2
@@ -273,12 +284,12 @@ class _CheckedStream:
         """Raise UserError for the first of what is malformed; carriage returns may be alone inside quotes."""
         around = np.concatenate([np.array([self._last], np.uint8), data, np.array([_LINE_FEED], np.uint8)])
         opening, closing = quotes[self._inside :: 2], quotes[1 - self._inside :: 2]
-        strays = opening[~_IS_BEFORE[around[opening]]]
+        strays = opening[~self._is_before[around[opening]]]
         # What follows a closing quote: the first byte, too, where the last one before was such a quote.
         followers = closing + 1
         if self._last == _QUOTE and not self._inside:
             followers = np.concatenate([[0], followers])
-        followers = followers[~_IS_AFTER[around[followers + 1]]]
+        followers = followers[~self._is_after[around[followers + 1]]]
         returns = np.flatnonzero((around[:-1] == _CARRIAGE_RETURN) & (around[1:] != _LINE_FEED))
         returns = returns[(np.searchsorted(quotes, returns - 1) + self._inside) % 2 == 0]
         problems = ((strays, self._stray), (followers, self._follower), (returns, self._return))
@@ -302,8 +313,8 @@ class _CheckedStream:
         start = self._line_of_value(place)
         value = f" (the value starts on line {start})" if start != line else ""
         return (
-            f"{text} follows a closing quote{value}, where only a comma or the end of the line can; a quote inside a "
-            "value must be doubled"
+            f"{text} follows a closing quote{value}, where only a {_DELIMITERS[self._file.delimiter]} or the end of "
+            "the line can; a quote inside a value must be doubled"
         )
 
     def _return(self, text: str, place: int, line: int) -> str:

@@ -1,4 +1,4 @@
-"""The applications that can become documents: the filters on tls201, and how other tables are matched with them."""
+"""The applications that can become documents: the filters on them, and how other tables are matched with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from ipcascade.core.errors import UserError
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.patstat.tables import Delivery
-
-DUMMY_KINDS = ("D", "Q", "D2")
-# Ids above belong to dummy applications, which PATSTAT invents for cited numbers that it does not hold.
-LARGEST_APPLN_ID = 900_000_000
-COLUMNS = (
-    "appln_id", "appln_auth", "appln_kind", "appln_filing_date", "appln_filing_year", "ipr_type", "docdb_family_id",
-)  # fmt: skip
+from ipcascade.sources.base import Source
 
 
 @dataclass(frozen=True)
 class _Filter:
-    """A step of the funnel. keeps: which rows it keeps, None where it keeps all."""
+    """A step of the funnel. key: in the section `corpus`; keeps: which rows it keeps, None where it keeps all."""
 
     step: str
     key: str | None
@@ -29,17 +21,19 @@ class _Filter:
     keeps: pl.Expr | None
 
 
-def _filters(options: CorpusOptions) -> list[_Filter]:
-    id_, kind, year = pl.col("appln_id"), pl.col("appln_kind"), pl.col("appln_filing_year")
-    is_dummy = kind.is_in(DUMMY_KINDS).fill_null(False) | (id_ <= 0) | (id_ > LARGEST_APPLN_ID)
-    first, last = options.first_year, options.last_year
+def _filters(source: Source, options: CorpusOptions) -> list[_Filter]:
+    """Those that the source brings along, and those of the options that it can serve."""
+    year, first, last = pl.col("year"), options.first_year, options.last_year
+    by_options = [
+        _Filter("kind of right", "ipr_types", options.ipr_types, _is_among("right", options.ipr_types)),
+        _Filter("application kind", "kinds", options.kinds, _is_among("kind", options.kinds)),
+        _Filter("filing office", "offices", options.offices, _is_among("office", options.offices)),
+        _Filter("first filing year", "first_year", first, None if first is None else year >= first),
+        _Filter("last filing year", "last_year", last, None if last is None else year <= last),
+    ]
     return [
-        _Filter("no dummy application", None, None, ~is_dummy),
-        _Filter("kind of right", "corpus.ipr_types", options.ipr_types, _is_among("ipr_type", options.ipr_types)),
-        _Filter("application kind", "corpus.kinds", options.kinds, _is_among("appln_kind", options.kinds)),
-        _Filter("filing office", "corpus.offices", options.offices, _is_among("appln_auth", options.offices)),
-        _Filter("first filing year", "corpus.first_year", first, None if first is None else year >= first),
-        _Filter("last filing year", "corpus.last_year", last, None if last is None else year <= last),
+        *(_Filter(own.step, None, None, own.keeps) for own in source.own_filters),
+        *(filter_ for filter_ in by_options if filter_.key in source.filters),
     ]
 
 
@@ -47,68 +41,66 @@ def _is_among(column: str, wanted: Sequence[str] | None) -> pl.Expr | None:
     return None if wanted is None else pl.col(column).is_in(wanted)
 
 
-def read_applications(delivery: Delivery, options: CorpusOptions, funnel: Funnel) -> pl.DataFrame:
-    """Applications that pass the application filters, sorted by appln_id.
+def read_applications(source: Source, options: CorpusOptions, funnel: Funnel) -> pl.DataFrame:
+    """Applications that pass the application filters, sorted by their numbers.
 
-    Columns: appln_id, office, kind (categorical), date, filing_year, family: the DOCDB family, or the negative
-    appln_id where there is none, so that such an application is a family of its own.
+    Columns: application, office, kind (categorical), date, filing_year, link, family: that of the source, or the
+    negative application where there is none, so that such an application is a family of its own.
     Raises UserError where a filter leaves nothing, and where an application is there twice.
     """
-    filters = _filters(options)
+    filters = _filters(source, options)
     read, left = 0, [0] * len(filters)
     kept: list[pl.DataFrame] = []
-    keys = Keys("tls201")
-    for batch in delivery.read("tls201", COLUMNS):
+    keys = Keys(source, None)
+    for batch in source.applications():
         read += batch.height
-        keys.add(batch["appln_id"])
+        keys.add(batch["application"])
         for number, filter_ in enumerate(filters):
             if filter_.keeps is not None:
                 batch = batch.filter(filter_.keeps)
             left[number] += batch.height
         kept.append(
             batch.select(
-                "appln_id",
-                office=pl.col("appln_auth").cast(pl.Categorical),
-                kind=pl.col("appln_kind").cast(pl.Categorical),
-                date="appln_filing_date",
-                filing_year=pl.col("appln_filing_year").cast(pl.Int16),
-                family=pl.coalesce("docdb_family_id", -pl.col("appln_id")),
+                "application",
+                office=pl.col("office").cast(pl.Categorical),
+                kind=pl.col("kind").cast(pl.Categorical),
+                date="date",
+                filing_year=pl.col("year").cast(pl.Int16),
+                link="link",
+                family=pl.coalesce("family", -pl.col("application")),
             )
         )
     keys.refuse_doubles()
-    funnel.start("tls201_appln", read, "applications")
+    funnel.start(source.start[0], read, source.start[1])
     for filter_, amount in zip(filters, left, strict=True):
-        funnel.keep(filter_.step, amount, filter_.key, filter_.value)
-    return pl.concat(kept).sort("appln_id")
+        funnel.keep(filter_.step, amount, filter_.key and f"corpus.{filter_.key}", filter_.value)
+    return pl.concat(kept).sort("application")
 
 
 class Keys:
-    """The appln_ids of a table in which every application has one row at most: 4 bytes per row."""
+    """The numbers of the applications of a table in which each has one row at most: 4 or 8 bytes per row."""
 
-    def __init__(self, table: str) -> None:
-        self._table = table
-        self._ids: list[np.ndarray] = []
+    def __init__(self, source: Source, field: str | None) -> None:
+        self._source, self._table = source, source.table_of(field)
+        self._numbers: list[np.ndarray] = []
 
-    def add(self, ids: pl.Series) -> None:
-        """Note the ids of some rows, whether or not these are kept."""
-        self._ids.append(ids.to_numpy())
+    def add(self, numbers: pl.Series) -> None:
+        """Note the applications of some rows, whether or not these are kept."""
+        self._numbers.append(numbers.to_numpy())
 
     def refuse_doubles(self) -> None:
-        """Raise UserError where an application was there more than once; forgets the ids."""
-        ids = np.concatenate(self._ids)
-        self._ids.clear()
-        ids.sort()
-        doubles = ids[1:][ids[1:] == ids[:-1]]
+        """Raise UserError where an application was there more than once; forgets them all."""
+        numbers = np.concatenate(self._numbers)
+        self._numbers.clear()
+        numbers.sort()
+        doubles = numbers[1:][numbers[1:] == numbers[:-1]]
         if doubles.size:
-            raise UserError(
-                f"{self._table} has appln_id {doubles[0]} more than once; "
-                "keep only the files of one edition in the folder"
-            )
+            self._source.refuse_double(self._table, int(doubles[0]))
 
 
-def positions(sorted_ids: np.ndarray, wanted: pl.Series) -> pl.Series:
-    """Where each wanted id is among the sorted ones (not empty), null where it is not among them; Int64 [wanted]."""
+def positions(ordered: np.ndarray, wanted: pl.Series) -> pl.Series:
+    """Where each wanted number is among the sorted ones (not empty), null where it is not there; Int64 [wanted]."""
     values = wanted.to_numpy()
-    places = np.searchsorted(sorted_ids, values)
-    found = sorted_ids[np.minimum(places, len(sorted_ids) - 1)] == values
+    places = np.searchsorted(ordered, values)
+    found = ordered[np.minimum(places, len(ordered) - 1)] == values
     return pl.Series(places, dtype=pl.Int64).set(pl.Series(~found), None)

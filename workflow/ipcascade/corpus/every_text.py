@@ -1,60 +1,74 @@
-"""All texts of a delivery, to be labelled: not only the sampled documents, and not only those with labels."""
+"""All texts of a source, to be labelled: not only the sampled documents, and not only those with labels."""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from ipcascade.corpus.abstracts import read_titles
 from ipcascade.corpus.applications import Keys, positions, read_applications
-from ipcascade.corpus.families import family_name, first_filings
+from ipcascade.corpus.families import first_filings
+from ipcascade.corpus.fields import is_in_language, read_field
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.options import CorpusOptions, reads_titles
-from ipcascade.corpus.text import measure, with_title
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.corpus.options import ABSTRACT, CorpusOptions
+from ipcascade.corpus.text import compose, cut_fairly, measure
+from ipcascade.sources.base import Source
 
 FACTS = ("family_id", "office", "kind", "filing_year", "first_filing_year", "first_filing_office", "split")
 """Columns of the texts; the last three are of the family."""
 
 
-def every_text(delivery: Delivery, options: CorpusOptions, split_of: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The texts of a delivery some at a time, in its order, made as those of the corpus are.
+def every_text(source: Source, options: CorpusOptions, split_of: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The texts of a source some at a time, in its order, made as those of the corpus are.
 
     They are of all applications that pass the filters of the corpus on applications, and have an abstract in its
     language with enough words; an application needs no label, and of a family all are there. split_of: family_id, split
     of the documents of the corpus.
 
-    Columns: document_id (text, the appln_id), text, and `FACTS`: as in the corpus, and split, that of the family in the
-    corpus, null where it is not in it. Memory holds the columns of the applications, and their titles where
-    these are part of a text. Raises UserError where no application is left, and for two abstracts of one.
+    Columns: document_id (text), text, and `FACTS`: as in the corpus, and split, that of the family in the corpus, null
+    where it is not in it. Memory holds the columns of the applications, and all fields of their texts but the abstract.
+    Raises UserError where no application is left, and for two texts of one.
     """
-    applications = read_applications(delivery, options, Funnel())
+    applications = read_applications(source, options, Funnel())
+    families = applications["family"].unique()
+    names = source.family_names(families).rename({"name": "family_id"})
     facts = (
-        applications.join(first_filings(applications, applications["family"].unique()), on="family", how="left")
-        .sort("appln_id")
+        applications.join(first_filings(applications, families), on="family", how="left")
+        .join(names, on="family", how="left")
+        .sort("application")
         .select(
             pl.col("office", "kind").cast(pl.String), "filing_year", "first_filing_year", "first_filing_office",
-            family_id=family_name(pl.col("family")),
+            "family_id",
         )
     )  # fmt: skip
-    ids = applications["appln_id"].to_numpy()
+    numbers = applications["application"].to_numpy()
     # Looked up by position: a join with all titles of a delivery would take seconds per block.
-    titles = (
-        read_titles(delivery, options, applications["appln_id"]).sort("appln_id") if reads_titles(options) else None
-    )
-    keys = Keys("tls203")
-    for batch in delivery.read("tls203", ("appln_id", "appln_abstract_lg", "appln_abstract"), task="read tls203"):
-        keys.add(batch["appln_id"])
-        batch = batch.with_columns(position=positions(ids, batch["appln_id"]))
-        batch = batch.drop_nulls(["position", "appln_abstract"]).filter(pl.col("appln_abstract_lg") == options.language)
-        batch = batch.filter(measure(batch["appln_abstract"])["words"] >= options.minimum_words)
-        text = pl.col("appln_abstract")
-        if titles is not None and len(titles):
-            places = positions(titles["appln_id"].to_numpy(), batch["appln_id"])
-            batch = batch.with_columns(titles["appln_title"].gather(places))
-            text = with_title(pl.col("appln_title"), text)
+    others = {
+        field: read_field(
+            source, options, field, applications["application"], f"read {source.table_of(field)}"
+        ).sort("application")
+        for field in options.text if field != ABSTRACT
+    }  # fmt: skip
+    keys = Keys(source, ABSTRACT)
+    for batch in source.texts(ABSTRACT, f"read {source.table_of(ABSTRACT)}"):
+        keys.add(batch["application"])
+        batch = batch.with_columns(position=positions(numbers, batch["application"]))
+        batch = batch.drop_nulls(["position", "text"]).filter(is_in_language(source, options))
+        batch = batch.filter(measure(batch["text"])["words"] >= options.minimum_words)
+        texts = batch.select(pl.col("text").alias(ABSTRACT))
+        for field, found in others.items():
+            texts = texts.with_columns(_of(found, batch["application"]).alias(field))
+        if options.most_words is not None:
+            texts = cut_fairly(texts, options.text, options.most_words)
+        ids = source.document_ids(batch).alias("document_id")
         yield (
-            pl.concat([batch, facts[batch["position"]]], how="horizontal")
+            pl.concat([texts.select(ids, text=compose(options.text)), facts[batch["position"]]], how="horizontal")
             .join(split_of, on="family_id", how="left", maintain_order="left")
-            .select(pl.col("appln_id").cast(pl.String).alias("document_id"), text.alias("text"), *FACTS)
-        )  # fmt: skip
+            .select("document_id", "text", *FACTS)
+        )
     keys.refuse_doubles()
+
+
+def _of(found: pl.DataFrame, wanted: pl.Series) -> pl.Series:
+    """The texts of some applications, null where there is none; found: application (sorted), text."""
+    if found.is_empty():
+        return pl.Series([None] * len(wanted), dtype=pl.String)
+    return found["text"].gather(positions(found["application"].to_numpy(), wanted))

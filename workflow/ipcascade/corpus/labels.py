@@ -17,7 +17,7 @@ import polars as pl
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.corpus.applications import positions
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.base import Source
 
 # Dropped codes that the funnel names, the most frequent ones.
 NAMED_CODES = 10
@@ -35,25 +35,24 @@ class ApplicationLabels:
 
 
 def read_labels(
-    delivery: Delivery, tree: LabelTree, finer: LabelTree, options: CorpusOptions, applications: pl.DataFrame
+    source: Source, tree: LabelTree, finer: LabelTree, options: CorpusOptions, applications: pl.DataFrame
 ) -> tuple[ApplicationLabels, dict[str, Any]]:
     """The labels that each application's symbols lead to, and what became of the symbols (for the funnel).
 
-    finer: the tree with the level below; applications: sorted by appln_id.
+    finer: the tree with the level below; applications: sorted by their numbers.
     """
-    ids = applications["appln_id"].to_numpy()
-    columns = ["appln_id", "ipc_class_symbol"] + (["ipc_value"] if options.ipc_values is not None else [])
+    numbers = applications["application"].to_numpy()
     read = of_kept = of_value = 0
     dropped: Counter[str] = Counter()
     pairs = [np.empty(0, dtype=np.int64)]
-    for batch in delivery.read("tls209", columns):
+    for batch in source.symbols(values=options.ipc_values is not None):
         read += batch.height
-        batch = batch.with_columns(position=positions(ids, batch["appln_id"])).drop_nulls("position")
+        batch = batch.with_columns(position=positions(numbers, batch["application"])).drop_nulls("position")
         of_kept += batch.height
         if options.ipc_values is not None:
-            batch = batch.filter(pl.col("ipc_value").is_in(options.ipc_values))
+            batch = batch.filter(pl.col("value").is_in(options.ipc_values))
         of_value += batch.height
-        codes = batch["ipc_class_symbol"].str.slice(0, finer.longest_code).fill_null("")
+        codes = batch["symbol"].str.slice(0, finer.longest_code).fill_null("")
         labels = _labels_of(codes, tree, finer)
         batch = batch.select("position", code=codes.str.slice(0, tree.longest_code), label=labels)
         dropped.update(dict(batch.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
@@ -100,24 +99,25 @@ def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLabels:
 def label_lists(
     sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLabels, tree: LabelTree, family_labels: str
 ) -> pl.DataFrame:
-    """appln_id of each document, and one list of codes per level (column: `column_of`), in tree order.
+    """application of each document, and one list of codes per level (column: `column_of`), in tree order.
 
     tree: with the finer level. A list is empty where all labels of the document are above that level.
     family_labels: union, the labels of all applications of its family; representative, the document's own.
     """
-    key = "family" if family_labels == "union" else "appln_id"
-    members = applications.select("appln_id", "family").with_row_index("position")
-    members = members.join(sample.select(key, document="appln_id"), on=key)
-    document = np.zeros(applications.height, dtype=np.int32)  # appln_ids of documents are above 0
+    key = "family" if family_labels == "union" else "application"
+    members = applications.select("application", "family").with_row_index("position")
+    members = members.join(sample.select(key, document="application"), on=key)
+    # Numbers of documents are above 0.
+    document = np.zeros(applications.height, dtype=members["document"].to_numpy().dtype)
     document[members["position"].to_numpy()] = members["document"].to_numpy()
     owner = document[found.positions]
     wanted = owner > 0
-    pairs = pl.DataFrame({"appln_id": owner[wanted], "label": found.labels[wanted]}).unique()
+    pairs = pl.DataFrame({"application": owner[wanted], "label": found.labels[wanted]}).unique()
     columns = [column_of(level) for level in tree.levels]
     labels = pairs.select(
-        "appln_id", *(_at_level(pairs["label"], level, tree).alias(column_of(level)) for level in tree.levels)
+        "application", *(_at_level(pairs["label"], level, tree).alias(column_of(level)) for level in tree.levels)
     )
-    lists = labels.group_by("appln_id").agg(pl.col(column).drop_nulls().unique().sort() for column in columns)
+    lists = labels.group_by("application").agg(pl.col(column).drop_nulls().unique().sort() for column in columns)
     return lists.with_columns(_codes(column, tree) for column in columns)
 
 

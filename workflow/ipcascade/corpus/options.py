@@ -2,10 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from ipcascade.core.options import WHOLE, Count, Distinct, Names, Section, Text
+from ipcascade.core.options import WHOLE, Count, Distinct, Names, Section, Text, each_once
 
+ABSTRACT: Literal["abstract"] = "abstract"
+Fields = Annotated[
+    list[Literal["title", "abstract", "first_claim", "description"]],
+    AfterValidator(each_once),
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+]
 Year = Annotated[int, Field(ge=1000, le=9999), WHOLE]
 
 
@@ -32,8 +38,12 @@ class CorpusOptions(Section):
     """Fewest whitespace-separated words of an abstract that is kept."""
     ipc_values: Names | None = None
     """Symbols to keep by ipc_value: I (invention), N (additional); null keeps all, those without a value too."""
-    text: Literal["abstract", "title_and_abstract"] = "abstract"
-    """What the classifier reads: abstract, or title_and_abstract."""
+    text: Fields = [ABSTRACT]
+    """What the classifier reads, in this order: fields that the source has, of abstract (which must be among them),
+    title, first_claim and description. Others than the abstract may be missing from a document."""
+    most_words: Count | None = None
+    """Most words of a text of several fields: what is longer is cut, fields alike, so that the first ones do not take
+    all that the encoder reads (tokens.max_length, about three words to four tokens). null: nothing is cut."""
     family_labels: Literal["union", "representative"] = "union"
     """Labels of a family: the union over its members that pass the application filters, or the representative's own."""
     office_preference: Distinct = ["WO", "EP", "US", "GB", "CA", "AU"]
@@ -42,13 +52,15 @@ class CorpusOptions(Section):
     """Sample size; a smaller sample is a subset of a larger one. null keeps every document (their texts must fit in
     memory: about 100 GB for the whole of PATSTAT)."""
 
+    @field_validator("text")
+    @classmethod
+    def _has_abstract(cls, fields: list[str]) -> list[str]:
+        if ABSTRACT not in fields:
+            raise ValueError(f"{ABSTRACT!r} must be in the list: every document has one")
+        return fields
+
     @model_validator(mode="after")
     def _years_in_order(self) -> "CorpusOptions":
         if self.first_year is not None and self.last_year is not None and self.first_year > self.last_year:
             raise ValueError(f"first_year {self.first_year} is after last_year {self.last_year}")
         return self
-
-
-def reads_titles(options: CorpusOptions) -> bool:
-    """Whether titles are part of the text."""
-    return options.text == "title_and_abstract"

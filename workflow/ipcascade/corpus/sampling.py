@@ -1,15 +1,15 @@
-"""The sample: documents with the smallest hashes of their ids, so that a smaller sample is a subset of a larger one."""
+"""The sample: documents with the smallest hashes of their numbers, so a smaller one is a subset of a larger one."""
 
 import numpy as np
 import polars as pl
 
 
 def draw(documents: pl.DataFrame, amount: int | None, seed: int) -> pl.DataFrame:
-    """The `amount` documents (None: all) with the smallest hashes of their ids, sorted by appln_id."""
+    """The `amount` documents (None: all) with the smallest hashes of their numbers, sorted by them."""
     if amount is not None and amount < documents.height:
-        order = _splitmix64(documents["appln_id"].to_numpy(), seed)
+        order = _splitmix64(documents["application"].to_numpy(), seed)
         documents = documents[np.argpartition(order, amount)[:amount]]
-    return documents.sort("appln_id")
+    return documents.sort("application")
 
 
 def _splitmix64(ids: np.ndarray, seed: int) -> np.ndarray:

@@ -5,15 +5,56 @@ The two ways to compare texts are here, side by side: `normalise` for one text, 
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 
-def with_title(title: pl.Expr, abstract: pl.Expr) -> pl.Expr:
-    """The text of a document whose title is part of it: title, full stop, abstract; the abstract alone without one."""
-    return pl.coalesce(pl.format("{}. {}", title, abstract), abstract)
+def compose(fields: Sequence[str]) -> pl.Expr:
+    """The text of a document from columns of its fields, in their order: those that it has, a full stop after a title.
+
+    Of a document without any it is empty.
+    """
+    parts = [pl.format("{}.", "title") if field == "title" else pl.col(field) for field in fields]
+    return pl.concat_str(parts, separator=" ", ignore_nulls=True)
+
+
+def cut_fairly(texts: pl.DataFrame, fields: Sequence[str], most_words: int) -> pl.DataFrame:
+    """The table with its fields cut to so many words together, each at the end.
+
+    A field that is shorter than an equal share stays whole, and the others share what it leaves.
+    """
+    words = texts.select(pl.col(field).str.count_matches(r"\S+").fill_null(0) for field in fields).to_numpy()
+    limits = _fair_shares(words, most_words)
+    columns = []
+    for place, field in enumerate(fields):
+        values = texts[field].to_list()
+        for row in np.flatnonzero(limits[:, place] < words[:, place]).tolist():
+            values[row] = _beginning(values[row], int(limits[row, place]))
+        columns.append(pl.Series(field, values, dtype=pl.String))
+    return texts.with_columns(columns)
+
+
+def _fair_shares(words: np.ndarray, most: int) -> np.ndarray:
+    """int64 [documents, fields]: how many words of each field stay, by filling the shortest first."""
+    shares = np.zeros_like(words, dtype=np.int64)
+    left = np.full(len(words), most, dtype=np.int64)
+    order = np.argsort(words, axis=1, kind="stable")
+    rows = np.arange(len(words))
+    for number in range(words.shape[1]):
+        place = order[:, number]
+        share = np.minimum(words[rows, place], left // (words.shape[1] - number))
+        shares[rows, place] = share
+        left -= share
+    return shares
+
+
+def _beginning(text: str, words: int) -> str | None:
+    """The first words of a text, with what is between them; None for no word."""
+    found = re.match(rf"\s*(?:\S+\s+){{{words - 1}}}\S+", text) if words else None
+    return found[0] if found else None
 
 
 def normalise(text: str) -> str:

@@ -16,8 +16,8 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.names import DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
+from ipcascade.core.user_table_files import table_files
 from ipcascade.core.yaml_files import YamlFile, read_yaml
-from ipcascade.corpus.options import reads_titles
 from ipcascade.encoder.options import COMMIT
 from ipcascade.evidence.options import NEIGHBOURS
 from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES, MatrixOptions
@@ -27,6 +27,9 @@ from ipcascade.sources.patstat.nace import nace_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
 GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
+
+READ = {"patstat_bulk": "folder of your PATSTAT delivery", "table": "table or folder of tables"}
+"""What source.path must give."""
 
 # What Snakemake replaces in a path, or refuses where it has nothing to put there: {name}, {name,pattern}, <name>.
 WILDCARD = re.compile(r"\{\s*[.\w]+\s*(,([^{}]|\{\d+(,\d+)?\})*)?\}|<[a-z][a-z0-9_]*>")
@@ -103,8 +106,8 @@ def shipped(path: Path) -> str:
     return without_wildcards("the folder of the workflow", os.path.relpath(path))
 
 
-def delivery_of(config: Config) -> list[Path]:
-    """The files of the PATSTAT delivery; none where only a graph of the rules is drawn and no delivery is given.
+def source_files_of(config: Config) -> list[Path]:
+    """The files of the source; none where only a graph of the rules is drawn and no source is given.
 
     Raises UserError where it is not given otherwise, or not complete.
     """
@@ -112,11 +115,14 @@ def delivery_of(config: Config) -> list[Path]:
         return []
     if config.source.path is None:
         raise UserError(
-            "config: source.path is not set; give the folder of your PATSTAT delivery in config/config.yaml or with "
-            "--config source='{path: FOLDER}', or take the synthetic one with --profile profiles/demo"
+            f"config: source.path is not set; give the {READ[config.source.reader]} in config/config.yaml or with "
+            "--config source='{path: PATH}', or take the synthetic delivery with --profile profiles/demo"
         )
-    folder = Path(user_path("source.path", config.source.path))
-    files = delivery_files(folder, reads_titles(config.corpus))
+    path = Path(user_path("source.path", config.source.path))
+    if config.source.kind == "table":
+        files = table_files(path, "tables of documents")
+    else:
+        files = delivery_files(path, titles="title" in config.corpus.text)
     for file in files:
         without_wildcards("a file of source.path", str(file))
     return files
@@ -172,7 +178,7 @@ def matrix_of(config: Config, name: str) -> MatrixOptions:
 
 def delivery_of_matrix(config: Config) -> Path:
     """The folder of the delivery that has the concordance to NACE. Raises UserError where there is none."""
-    if config.source.kind == "demo" or config.source.path is None:
+    if config.source.kind != "patstat_bulk" or config.source.path is None:
         raise UserError(f"the concordance {NACE!r} is read from a PATSTAT delivery, which source.path must give")
     return Path(user_path("source.path", config.source.path))
 

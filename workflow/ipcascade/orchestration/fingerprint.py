@@ -19,7 +19,7 @@ only for what their import does are not followed; the package has neither.
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,9 +64,13 @@ class Package:
         self._modules: dict[str, _Module | None] = {}
         self._definitions: dict[Place, Definition] = {}
 
-    def code(self, command: str) -> str:
-        """16 hexadecimal digits that change when code behind a command changes in more than its wording."""
-        return self._digest(self._reached(_start(command)))
+    def code(self, command: str, without: Sequence[str] = ()) -> str:
+        """16 hexadecimal digits that change when code behind a command changes in more than its wording.
+
+        without: folders and modules that do not count, since the command does not use them this time.
+        """
+        reached = self._reached(_start(command))
+        return self._digest(place for place in reached if not _is_within(place.module, without))
 
     def code_within(self, command: str, module: str) -> str:
         """The same for a part of a command: what it uses of one module, and all that this reaches."""
@@ -171,6 +175,10 @@ class _Module:
             if not isinstance(statement, ast.Import | ast.ImportFrom) and (not names or _does_something(statement)):
                 self.statements[EFFECTS].append(statement)
         self.imports = _imports((node for statement in body for node in _outside_functions(statement)), name)
+
+
+def _is_within(module: str, folders: Sequence[str]) -> bool:
+    return any(f"{module}.".startswith(f"{folder}.") for folder in folders)
 
 
 def _start(command: str) -> list[Place]:

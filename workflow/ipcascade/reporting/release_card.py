@@ -11,8 +11,11 @@ from ipcascade.reporting.words import capitalised, count, level_name, listed, pl
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
 
-SOURCES = {"patstat_bulk": "PATSTAT Global", "demo": "a synthetic delivery, so its predictions mean nothing"}
-TEXTS = {"abstract": "abstract", "title_and_abstract": "title and abstract"}
+SOURCES = {
+    "patstat_bulk": "PATSTAT Global",
+    "table": "a table of texts with labels",
+    "demo": "a synthetic delivery, so its predictions mean nothing",
+}
 EVIDENCE = {
     "network": "a fine-tuned encoder",
     "linear": "a linear model",
@@ -45,7 +48,7 @@ def release_card(
 
     levels = list(facts.labels)
     what = listed([count(number, level_name(level)) for level, number in facts.labels.items()])
-    below = level_name(levels[-1])
+    below, text = level_name(levels[-1]), listed([level_name(field) for field in corpus.text])
     body = f"""
 # {release.name}
 
@@ -76,10 +79,10 @@ the {100 * facts.metrics["confidence"]:g}% interval over bootstrap samples of fa
 ## Intended use and limits
 
 For statistics over many texts: shares of technologies in a portfolio, a programme, a region. A single label is wrong as
-often as precision says. The model was trained on the {TEXTS[corpus.text]} of patents in the language
-{corpus.language!r}; other kinds of text, such as project descriptions, are outside its domain, and the measures above
-do not hold there. Rare {plural(below)} are found poorly. Of a text longer than {facts.max_length:,} tokens the end is
-not read.
+often as precision says. The model was trained on the {text} of the documents below, in the language
+{corpus.language!r}; other kinds of text, such as project descriptions where these are patents, are outside its domain,
+and the measures above do not hold there. Rare {plural(below)} are found poorly. Of a text longer than
+{facts.max_length:,} tokens the end is not read.
 
 ## Data
 
@@ -126,7 +129,7 @@ def _data(
 ) -> str:
     sizes = listed([f"{facts.splits[name]:,} for {name}" for name in SPLITS])
     filters = {
-        "rights": ", ".join(corpus.ipr_types),
+        "rights": None if source.lacks_filter("ipr_types") else ", ".join(corpus.ipr_types),
         "application kinds": corpus.kinds and ", ".join(corpus.kinds),
         "offices": corpus.offices and ", ".join(corpus.offices),
         "first filed": _years(corpus.first_year, corpus.last_year),

@@ -27,8 +27,8 @@ from ipcascade.training.options import TrainingOptions, selected_by
 SOURCES = {
     "demo": Box("Synthetic delivery", ("in the layout of PATSTAT Global",)),
     "patstat_bulk": Box("PATSTAT Global", ("applications, abstracts, IPC symbols", "and DOCDB families")),
+    "table": Box("Table", ("texts and labels",)),
 }
-TEXTS = {"abstract": "abstract", "title_and_abstract": "title and abstract"}
 EVIDENCE = {"network": "the network", "linear": "a linear model", "neighbours": "nearest documents"}
 FAMILY_LABELS = {"union": "of all its members", "representative": "of its representative"}
 REDUCTIONS = {"sum": "summed over labels", "mean": "averaged over labels"}
@@ -91,7 +91,7 @@ def _preprocessing(config: Settings, facts: Facts) -> tuple[Box, ...]:
         SOURCES[config.source.kind],
         _box(
             "Filters",
-            f"rights: {', '.join(corpus.ipr_types)}",
+            None if config.source.lacks_filter("ipr_types") else f"rights: {', '.join(corpus.ipr_types)}",
             _only("kinds", corpus.kinds),
             _only("offices", corpus.offices),
             _years(corpus.first_year, corpus.last_year),
@@ -100,7 +100,7 @@ def _preprocessing(config: Settings, facts: Facts) -> tuple[Box, ...]:
         ),
         _box(
             "One document per family",
-            f"text: {TEXTS[corpus.text]}",
+            f"text: {listed([level_name(field) for field in corpus.text])}",
             f"labels: {FAMILY_LABELS[corpus.family_labels]}",
             present,
         ),

@@ -3,6 +3,9 @@
 from typing import Literal
 
 from ipcascade.core.options import Count, Section, Text
+from ipcascade.sources import kinds
+
+Kind = Literal["patstat_bulk", "table", "demo"]
 
 
 class DemoOptions(Section):
@@ -12,12 +15,70 @@ class DemoOptions(Section):
     """Applications with an abstract to write, family members and non-English ones included."""
 
 
+class TableOptions(Section):
+    """What the columns of a table hold, by their names there; null: the table has no such column."""
+
+    id: Text = "id"
+    """Ids of the documents, each once: text or whole numbers."""
+    abstract: Text = "abstract"
+    """The text that every document has; documents without one are left out."""
+    labels: Text = "labels"
+    """Labels or classification symbols: a list of texts, or one text in which `separator` is between them."""
+    separator: Text = ";"
+    """What is between labels in one text; blanks around them do not count."""
+    title: Text | None = None
+    """Titles, for corpus.text."""
+    first_claim: Text | None = None
+    """First claims, for corpus.text."""
+    description: Text | None = None
+    """Descriptions or their beginnings, for corpus.text."""
+    language: Text | None = None
+    """Languages of the texts, for corpus.language; null: all texts are taken to be in it."""
+    family: Text | None = None
+    """Families: of documents with the same one, one stays, with the labels of all. null: each is one of its own."""
+    group: Text | None = None
+    """Groups: documents with the same one all stay, and come into the same split, as copies of a text do anyway."""
+    office: Text | None = None
+    """Offices, for corpus.offices, corpus.office_preference and splits by office."""
+    kind: Text | None = None
+    """Kinds of document, for corpus.kinds."""
+    year: Text | None = None
+    """Years, for corpus.first_year, corpus.last_year and splits by year."""
+
+
 class SourceOptions(Section):
     """Where documents come from."""
 
-    kind: Literal["patstat_bulk", "demo"] = "patstat_bulk"
-    """patstat_bulk: a PATSTAT Global delivery, read in place. demo: a synthetic delivery, written to
-    results/delivery/."""
+    kind: Kind = "patstat_bulk"
+    """patstat_bulk: a PATSTAT Global delivery, read in place. table: a table of any texts with labels. demo: a
+    synthetic delivery, written to results/delivery/."""
     path: Text | None = None
-    """Folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Needed for patstat_bulk."""
+    """Of patstat_bulk the folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Of
+    table a file (.csv, .tsv, .jsonl, each also .gz, or .parquet) or a folder of such files. Needed for both."""
+    table: TableOptions = TableOptions()
     demo: DemoOptions = DemoOptions()
+
+    @property
+    def reader(self) -> Literal["patstat_bulk", "table"]:
+        """The kind of source that is read; the demo writes a PATSTAT delivery."""
+        return "patstat_bulk" if self.kind == "demo" else self.kind
+
+    @property
+    def other_readers(self) -> list[str]:
+        """The folders and modules of the package that read other kinds of source than this one."""
+        return [module for reader, modules in kinds.READERS.items() if reader != self.reader for module in modules]
+
+    def lacks_filter(self, key: str) -> str | None:
+        """Why a key of the section `corpus` that filters cannot be served; None where it can."""
+        if self.reader == "patstat_bulk":
+            return None
+        if key not in kinds.TABLE_FILTERS:
+            return f"a source of kind {self.kind} has nothing to tell that by"
+        column = kinds.TABLE_FILTERS[key]
+        return None if getattr(self.table, column) else f"source.table.{column} names no column to tell that by"
+
+    def lacks_text(self, field: str) -> str | None:
+        """Why a field of the text cannot be had; None where it can."""
+        if self.reader == "patstat_bulk":
+            return None if field in kinds.PATSTAT_TEXTS else "PATSTAT has no such texts"
+        return None if getattr(self.table, field) else f"source.table.{field} names no column"

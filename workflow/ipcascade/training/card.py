@@ -30,7 +30,7 @@ def model_card(
     from huggingface_hub import ModelCard
 
     best = epochs.row(by_predicate=pl.col("selected"), named=True)
-    reads = text["content"].replace("_and_", " and ")
+    reads = text["content"].replace("_", " ")
     revision = f" at revision {encoder['revision']}" if encoder["revision"] else ""
     weights = by_level(options.loss_weights, levels)
     rows = "\n".join(f"| {level} | {weights[level]:g} |" for level in levels)

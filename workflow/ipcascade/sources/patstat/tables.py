@@ -18,16 +18,9 @@ import polars as pl
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import BLOCK_BYTES, CsvBlock, CsvFile, shown
+from ipcascade.sources.base import TableCount
 from ipcascade.sources.patstat.archives import READ_ERRORS, damage
 from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part
-
-
-@dataclass
-class TableCount:
-    """Rows of a table: as read, and as the RowCount file has them (None where it does not)."""
-
-    rows: int
-    expected: int | None
 
 
 @dataclass

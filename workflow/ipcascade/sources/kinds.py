@@ -1,0 +1,14 @@
+"""What each kind of source can have: which keys of the section `corpus` it can serve, and which texts."""
+
+READERS = {
+    "patstat_bulk": ("sources.patstat",),
+    "table": ("sources.table", "core.user_tables", "core.user_table_files"),
+}
+"""The folders and modules of the package that read each kind, and no other one."""
+PATSTAT_FILTERS = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "ipc_values")
+TABLE_FILTERS = {
+    "kinds": "kind", "offices": "office", "first_year": "year", "last_year": "year", "language": "language",
+}  # fmt: skip
+"""Filters that a table can serve, and the column that each of them needs."""
+PATSTAT_TEXTS = {"abstract": ("tls203", "appln_abstract"), "title": ("tls202", "appln_title")}
+"""Fields of the text in PATSTAT, with their tables and columns."""

@@ -1,0 +1,85 @@
+"""A PATSTAT Global delivery as a source of documents."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import polars as pl
+
+from ipcascade.core.errors import UserError
+from ipcascade.core.strict_csv import BLOCK_BYTES
+from ipcascade.sources.base import OwnFilter, Source
+from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_TEXTS
+from ipcascade.sources.patstat.tables import Delivery
+
+DUMMY_KINDS = ("D", "Q", "D2")
+# Ids above belong to dummy applications, which PATSTAT invents for cited numbers that it does not hold.
+LARGEST_APPLN_ID = 900_000_000
+IS_DUMMY = (
+    pl.col("kind").is_in(DUMMY_KINDS).fill_null(False)
+    | (pl.col("application") <= 0)
+    | (pl.col("application") > LARGEST_APPLN_ID)
+)
+APPLICATIONS = {
+    "appln_id": "application", "appln_auth": "office", "appln_kind": "kind", "ipr_type": "right",
+    "appln_filing_date": "date", "appln_filing_year": "year", "docdb_family_id": "family",
+}  # fmt: skip
+
+
+def open_patstat(folder: Path, titles: bool = False, block_bytes: int = BLOCK_BYTES) -> Source:
+    """A delivery, with the tables that a corpus needs, titles where they are part of the text.
+
+    An application is known by its appln_id. Raises UserError as `delivery_files` does.
+    """
+    return _Patstat(Delivery.open(folder, titles, block_bytes))
+
+
+class _Patstat(Source):
+    id_name = "appln_id"
+    start = ("tls201_appln", "applications")
+    symbol_name = "IPC symbol"
+    filters = frozenset(PATSTAT_FILTERS)
+    own_filters = (OwnFilter("no dummy application", ~IS_DUMMY),)
+
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__()
+        self.place = str(delivery.folder)
+        self.notes = list(delivery.contents.notes)
+        self.counts = delivery.counts
+        self._delivery = delivery
+
+    def applications(self) -> Iterator[pl.DataFrame]:
+        for batch in self._delivery.read("tls201", list(APPLICATIONS)):
+            yield batch.rename(APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
+
+    def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
+        columns = ["appln_id", "ipc_class_symbol", *(["ipc_value"] if values else [])]
+        names = {"appln_id": "application", "ipc_class_symbol": "symbol", "ipc_value": "value"}
+        for batch in self._delivery.read("tls209", columns):
+            yield batch.rename(names, strict=False)
+
+    def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:
+        table, column = PATSTAT_TEXTS[field]
+        names = {"appln_id": "application", f"{column}_lg": "language", column: "text"}
+        for batch in self._delivery.read(table, list(names), task=task):
+            yield batch.rename(names)
+
+    def table_of(self, field: str | None) -> str:
+        return "tls201" if field is None else PATSTAT_TEXTS[field][0]
+
+    def document_ids(self, batch: pl.DataFrame) -> pl.Series:
+        return batch["application"].cast(pl.String)
+
+    def family_names(self, families: pl.Series) -> pl.DataFrame:
+        """The DOCDB id, or `appln-` and the appln_id of an application without one."""
+        family = pl.col("family")
+        name = pl.when(family > 0).then(family.cast(pl.String)).otherwise(pl.format("appln-{}", -family))
+        return pl.DataFrame({"family": families}).with_columns(name=name)
+
+    def refuse_double(self, table: str, application: int) -> NoReturn:
+        raise UserError(
+            f"{table} has appln_id {application} more than once; keep only the files of one edition in the folder"
+        )
+
+    def checksum(self) -> str:
+        return self._delivery.checksum()
