@@ -14,6 +14,9 @@ NAMES = {
     "tls202": "tls202_appln_title",
     "tls203": "tls203_appln_abstr",
     "tls209": "tls209_appln_ipc",
+    "tls224": "tls224_appln_cpc",
+    "tls229": "tls229_appln_nace2",
+    "tls230": "tls230_appln_techn_field",
 }
 HEADERS = {
     "tls201": [
@@ -23,9 +26,13 @@ HEADERS = {
     "tls202": ["appln_id", "appln_title_lg", "appln_title"],
     "tls203": ["appln_id", "appln_abstract_lg", "appln_abstract"],
     "tls209": ["appln_id", "ipc_class_symbol", "ipc_class_level", "ipc_version", "ipc_value", "ipc_position"],
+    "tls224": ["appln_id", "cpc_class_symbol"],
+    "tls229": ["appln_id", "nace2_code", "weight"],
+    "tls230": ["appln_id", "techn_field_nr", "weight"],
 }  # fmt: skip
 BARE = {
     "appln_id", "appln_filing_date", "appln_filing_year", "docdb_family_id", "inpadoc_family_id", "ipc_version",
+    "techn_field_nr", "weight",
 }  # fmt: skip
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

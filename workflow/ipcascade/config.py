@@ -102,6 +102,10 @@ class Config(Section):
             # What the defaults say holds for a source that does not tell: it is of what they keep.
             if value != getattr(defaults, key) and (reason := self.source.lacks_filter(key)):
                 raise ValueError(f"corpus.{key}: documents cannot be chosen by it: {reason}")
+        if self.source.kind == "demo" and self.corpus.classification != "ipc":
+            raise ValueError("corpus.classification: the synthetic delivery has IPC symbols alone")
+        if self.corpus.ipc_values is not None and self.corpus.classification != "ipc":
+            raise ValueError("corpus.ipc_values: only symbols of the IPC have such a value (corpus.classification)")
         for field in self.corpus.text:
             if reason := self.source.lacks_text(field):
                 raise ValueError(f"corpus.text: {field!r} cannot be part of texts: {reason}")

@@ -117,6 +117,7 @@ rule delivery_texts:
             "corpus.minimum_words",
             "corpus.text",
             "corpus.most_words",
+            "corpus.classification",
             "source.table",
         ),
         code=code_of_reading("delivery_texts"),

@@ -4,10 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from ipcascade.commands._label_tree import add_label_tree, label_tree_file
+from ipcascade.commands._label_tree import add_label_tree
 from ipcascade.config import Config, section_options
+from ipcascade.core.classifications import TREES
 from ipcascade.core.files import write_json, write_parquet
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.paths import expanded
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.build import build
 from ipcascade.sources.opening import open_source
@@ -25,10 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> None:
     """Build the corpus, with the levels that are learned and the one below, and write it with its label tree."""
-    table = label_tree_file(args, config)
+    table = args.label_tree or expanded(
+        "corpus.label_tree", config.corpus.label_tree or TREES[config.corpus.classification]
+    )
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
-    source = open_source(config.source, args.source, config.corpus.text)
+    source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
     for note in source.notes:
         log.warning("%s: %s", args.source, note)
     corpus, funnel = build(source, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 # The keys that decide which texts there are, and what they are made of.
 DECIDING = (
     "ipr_types", "kinds", "offices", "first_year", "last_year", "language", "minimum_words", "text", "most_words",
+    "classification",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Write the table, block by block."""
     families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
     split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
-    source = open_source(config.source, args.source, config.corpus.text)
+    source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
     write_blocks(args.texts, every_text(source, config.corpus, split_of))
     options = section_options(config, "source.table", *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}

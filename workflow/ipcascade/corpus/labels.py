@@ -52,7 +52,7 @@ def read_labels(
         if options.ipc_values is not None:
             batch = batch.filter(pl.col("value").is_in(options.ipc_values))
         of_value += batch.height
-        codes = batch["symbol"].str.slice(0, finer.longest_code).fill_null("")
+        codes = batch["symbol"].str.slice(0, finer.longest_code + 1).fill_null("")
         labels = _labels_of(codes, tree, finer)
         batch = batch.select("position", code=codes.str.slice(0, tree.longest_code), label=labels)
         dropped.update(dict(batch.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
@@ -80,11 +80,24 @@ def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series
 
 
 def _label_of(code: str, tree: LabelTree, finer: LabelTree) -> int | None:
-    leaf = tree.leaf_of(code)
+    leaf = _leaf_of(code, tree)
     if leaf is None:
         return None
-    below = finer.leaf_of(code)
+    below = _leaf_of(code, finer)
     return leaf if below is None else below
+
+
+def _leaf_of(symbol: str, tree: LabelTree) -> int | None:
+    """As `LabelTree.leaf_of`, but for a symbol that goes on where a code ends within a word or a number.
+
+    So 3 is no code of 36, nor is chem of chemistry.
+    """
+    leaf = tree.leaf_of(symbol)
+    if leaf is None:
+        return None
+    code = tree.labels[leaf]
+    joint = symbol[len(code) - 1 : len(code) + 1]
+    return None if len(joint) == 2 and (joint.isdigit() or joint.isalpha()) else leaf
 
 
 def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLabels:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from ipcascade.core.classifications import Classification
 from ipcascade.core.options import WHOLE, Count, Distinct, Names, Section, Text, each_once
 
 ABSTRACT: Literal["abstract"] = "abstract"
@@ -18,10 +19,16 @@ Year = Annotated[int, Field(ge=1000, le=9999), WHOLE]
 class CorpusOptions(Section):
     """Which applications become documents, and which text and labels they have."""
 
+    classification: Classification = "ipc"
+    """What labels are of: ipc, cpc (Y02 included), wipo35 (WIPO's sectors and fields of technology) or nace (sections
+    and divisions of industry). Of patstat_bulk it decides which table they are read from; of a table, what its column
+    of labels holds."""
     label_tree: Text | None = None
-    """Tab-separated label tree (code, parent, level, title) to use in place of the IPC that the package ships."""
+    """Tab-separated label tree (code, parent, level, title); null: that of the classification, which the package
+    ships."""
     levels: Names = ["section", "class"]
-    """Levels of the label tree that are learned, from the top down. The IPC has section, class and subclass."""
+    """Levels of the label tree that are learned, from the top down. ipc and cpc have section, class and subclass,
+    wipo35 has sector and field, nace has section and division."""
     ipr_types: Names = ["PI"]
     """Kinds of right to keep: PI (patent of invention), UM (utility model), DP (design patent)."""
     kinds: Names | None = None

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ipcascade.config import Config
+from ipcascade.core.classifications import TREES
 from ipcascade.core.errors import UserError
-from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import DELIVERY_TEXTS, EVERY_TEXT
 from ipcascade.core.paths import expanded
 from ipcascade.core.user_table_files import table_files
@@ -96,7 +97,7 @@ def label_tree_of(config: Config) -> Path:
     Raises UserError where it is not a valid label tree, or lacks one of corpus.levels.
     """
     given = config.corpus.label_tree
-    path = Path(user_path("corpus.label_tree", given) if given else shipped(IPC))
+    path = Path(user_path("corpus.label_tree", given) if given else shipped(TREES[config.corpus.classification]))
     LabelTree.read(path).select(config.corpus.levels)
     return path
 
@@ -122,7 +123,7 @@ def source_files_of(config: Config) -> list[Path]:
     if config.source.kind == "table":
         files = table_files(path, "tables of documents")
     else:
-        files = delivery_files(path, titles="title" in config.corpus.text)
+        files = delivery_files(path, "title" in config.corpus.text, config.corpus.classification)
     for file in files:
         without_wildcards("a file of source.path", str(file))
     return files

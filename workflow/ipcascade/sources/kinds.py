@@ -10,5 +10,12 @@ TABLE_FILTERS = {
     "kinds": "kind", "offices": "office", "first_year": "year", "last_year": "year", "language": "language",
 }  # fmt: skip
 """Filters that a table can serve, and the column that each of them needs."""
+PATSTAT_SYMBOLS = {
+    "ipc": ("tls209", "ipc_class_symbol"),
+    "cpc": ("tls224", "cpc_class_symbol"),
+    "wipo35": ("tls230", "techn_field_nr"),
+    "nace": ("tls229", "nace2_code"),
+}
+"""The tables and columns of PATSTAT that have the labels of a classification."""
 PATSTAT_TEXTS = {"abstract": ("tls203", "appln_abstract"), "title": ("tls202", "appln_title")}
 """Fields of the text in PATSTAT, with their tables and columns."""

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ipcascade.core.classifications import Classification
 from ipcascade.core.errors import UserError
+from ipcascade.sources.kinds import PATSTAT_SYMBOLS
 from ipcascade.sources.patstat.archives import (
     errors_as_sentences,
     is_clutter,
@@ -34,6 +36,10 @@ TABLES = {
     "tls202": "titles",
     "tls203": "abstracts",
     "tls209": "IPC symbols",
+    "tls224": "CPC symbols",
+    "tls229": "industries",
+    "tls230": "fields of technology",
+    "tls902": "IPC and NACE",
 }
 _PART = re.compile(r"(tls[0-9]{3})(?:_\w+?)?_part([0-9]{1,9})\.(zip|csv|txt)", re.IGNORECASE)
 # What tells that a zip or folder is of the delivery: its name, or a name of a part at its beginning.
@@ -79,19 +85,20 @@ class Contents:
         return sorted(disks.union(self.row_count_files))
 
 
-def needed_tables(titles: bool) -> tuple[str, ...]:
+def needed_tables(titles: bool, classification: Classification) -> tuple[str, ...]:
     """The tables that a corpus is made of; titles only where they are part of the text."""
-    return tuple(table for table in TABLES if titles or table != "tls202")
+    symbols, _ = PATSTAT_SYMBOLS[classification]
+    return ("tls201", *(["tls202"] if titles else []), "tls203", symbols)
 
 
-def delivery_files(folder: Path, titles: bool = False) -> list[Path]:
+def delivery_files(folder: Path, titles: bool = False, classification: Classification = "ipc") -> list[Path]:
     """The files on disk, sorted, that hold the tables a corpus needs and the row counts.
 
     Looks at names only, and at the directory of zips that are not table parts themselves.
     Raises UserError where the folder is absent, holds no delivery, lacks a table or a part of one, holds a part twice,
     or has a zip that is cut off.
     """
-    return find(folder, needed_tables(titles)).files
+    return find(folder, needed_tables(titles, classification)).files
 
 
 def find(folder: Path, tables: Sequence[str]) -> Contents:
@@ -175,7 +182,7 @@ def _holds_part(disk: Path) -> bool:
 def _in_order(folder: Path, table: str, parts: list[Part], hint: str) -> tuple[Part, ...]:
     if not parts:
         raise UserError(
-            f"{folder} lacks the table {table} ({TABLES.get(table, 'IPC and NACE')}): no file there is named like "
+            f"{folder} lacks the table {table} ({TABLES[table]}): no file there is named like "
             f"{table}_part01; copy the missing files of the delivery there{hint}"
         )
     parts.sort(key=lambda part: part.number)

@@ -6,10 +6,11 @@ from typing import NoReturn
 
 import polars as pl
 
+from ipcascade.core.classifications import SYMBOLS, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.strict_csv import BLOCK_BYTES
 from ipcascade.sources.base import OwnFilter, Source
-from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_TEXTS
+from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_SYMBOLS, PATSTAT_TEXTS
 from ipcascade.sources.patstat.tables import Delivery
 
 DUMMY_KINDS = ("D", "Q", "D2")
@@ -26,23 +27,26 @@ APPLICATIONS = {
 }  # fmt: skip
 
 
-def open_patstat(folder: Path, titles: bool = False, block_bytes: int = BLOCK_BYTES) -> Source:
+def open_patstat(
+    folder: Path, titles: bool = False, classification: Classification = "ipc", block_bytes: int = BLOCK_BYTES
+) -> Source:
     """A delivery, with the tables that a corpus needs, titles where they are part of the text.
 
     An application is known by its appln_id. Raises UserError as `delivery_files` does.
     """
-    return _Patstat(Delivery.open(folder, titles, block_bytes))
+    return _Patstat(Delivery.open(folder, titles, classification, block_bytes), classification)
 
 
 class _Patstat(Source):
     id_name = "appln_id"
     start = ("tls201_appln", "applications")
-    symbol_name = "IPC symbol"
     filters = frozenset(PATSTAT_FILTERS)
     own_filters = (OwnFilter("no dummy application", ~IS_DUMMY),)
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, classification: Classification) -> None:
         super().__init__()
+        self.symbol_name = SYMBOLS[classification]
+        self._symbols = PATSTAT_SYMBOLS[classification]
         self.place = str(delivery.folder)
         self.notes = list(delivery.contents.notes)
         self.counts = delivery.counts
@@ -53,9 +57,9 @@ class _Patstat(Source):
             yield batch.rename(APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
 
     def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
-        columns = ["appln_id", "ipc_class_symbol", *(["ipc_value"] if values else [])]
-        names = {"appln_id": "application", "ipc_class_symbol": "symbol", "ipc_value": "value"}
-        for batch in self._delivery.read("tls209", columns):
+        table, column = self._symbols
+        names = {"appln_id": "application", column: "symbol", "ipc_value": "value"}
+        for batch in self._delivery.read(table, ["appln_id", column, *(["ipc_value"] if values else [])]):
             yield batch.rename(names, strict=False)
 
     def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
+from ipcascade.core.classifications import Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import BLOCK_BYTES, CsvBlock, CsvFile, shown
@@ -36,12 +37,18 @@ class Delivery:
     block_bytes: int = BLOCK_BYTES
 
     @classmethod
-    def open(cls, folder: Path, titles: bool = False, block_bytes: int = BLOCK_BYTES) -> "Delivery":
+    def open(
+        cls,
+        folder: Path,
+        titles: bool = False,
+        classification: Classification = "ipc",
+        block_bytes: int = BLOCK_BYTES,
+    ) -> "Delivery":
         """Find the tables that a corpus needs, with the titles where they are part of the text.
 
         Raises UserError as `delivery_files` does.
         """
-        return cls(folder, find(folder, needed_tables(titles)), block_bytes=block_bytes)
+        return cls(folder, find(folder, needed_tables(titles, classification)), block_bytes=block_bytes)
 
     def checksum(self) -> str:
         """SHA-256 over the names, sizes and CRC-32s of the delivery's files (whole contents of extracted CSVs)."""
@@ -51,7 +58,7 @@ class Delivery:
         """Stream `columns` of `table` ("tls201") in batches, at least one per part, with progress named `task`.
 
         Columns are found by header name in any case. Types: see `COLUMNS`; missing values, as PATSTAT writes them,
-        are null. Text is stripped of blanks, IPC symbols only on their right.
+        are null. Text is stripped of blanks, symbols only on their right.
         Raises UserError, naming file and line, for all that is wrong with the files, for a part that equals another
         one, and at the end of the table where the rows read are not as many as in the RowCount file.
         """
@@ -130,7 +137,7 @@ def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
     series = []
     for column in columns:
         text = pl.Series(column, block.text(column))
-        trimmed = text.str.strip_chars_end() if column == "ipc_class_symbol" else text.str.strip_chars()
+        trimmed = text.str.strip_chars_end() if column.endswith("_class_symbol") else text.str.strip_chars()
         present = trimmed.set(trimmed.str.len_bytes() == 0, None)
         if column == "appln_id" and present.null_count():
             block.refuse(int(present.is_null().arg_max() or 0), "appln_id is empty")
@@ -186,6 +193,9 @@ COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
     "appln_abstract": _text,
     "ipc_class_symbol": _text,
     "ipc_value": _text,
+    "cpc_class_symbol": _text,
+    "techn_field_nr": _text,
+    "nace2_code": _text,
 }
 
 
