@@ -26,7 +26,7 @@ MODULES = {
         corpus.applications corpus.build corpus.families corpus.fields corpus.funnel corpus.labels
         corpus.options corpus.sampling corpus.text
         sources.base sources.kinds sources.opening
-        sources.patstat.archives sources.patstat.delivery sources.patstat.row_counts sources.patstat.source
+        core.archives sources.patstat.delivery sources.patstat.row_counts sources.patstat.source
         sources.patstat.tables
         sources.table core.user_tables core.user_table_files
     """,

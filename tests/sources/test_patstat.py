@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from deliveries import abstract, application, csv_bytes, symbol, title, write_delivery, zip_bytes
+from ipcascade.core import archives
 from ipcascade.core.errors import UserError
 from ipcascade.core.strict_csv import BLOCK_BYTES
 from ipcascade.sources.base import TableCount
-from ipcascade.sources.patstat import archives
 from ipcascade.sources.patstat.delivery import delivery_files
 from ipcascade.sources.patstat.tables import Delivery
 from support import REPOSITORY

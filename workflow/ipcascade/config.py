@@ -30,7 +30,7 @@ from ipcascade.evidence.options import EvidenceOptions
 from ipcascade.inference.options import PredictionOptions, ScoringOptions
 from ipcascade.matrices.options import MatrixOptions
 from ipcascade.reporting.options import FigureOptions, ReleaseOptions
-from ipcascade.sources.kinds import PATSTAT_FILTERS
+from ipcascade.sources.kinds import PATENTSVIEW_SYMBOLS, PATSTAT_FILTERS
 from ipcascade.sources.options import SourceOptions
 from ipcascade.splits.options import SplitOptions
 from ipcascade.training.options import TrainingOptions
@@ -104,6 +104,8 @@ class Config(Section):
                 raise ValueError(f"corpus.{key}: documents cannot be chosen by it: {reason}")
         if self.source.kind == "demo" and self.corpus.classification != "ipc":
             raise ValueError("corpus.classification: the synthetic delivery has IPC symbols alone")
+        if self.source.kind == "patentsview" and self.corpus.classification not in PATENTSVIEW_SYMBOLS:
+            raise ValueError(f"corpus.classification: PatentsView has {', '.join(PATENTSVIEW_SYMBOLS)} alone")
         if self.corpus.ipc_values is not None and self.corpus.classification != "ipc":
             raise ValueError("corpus.ipc_values: only symbols of the IPC have such a value (corpus.classification)")
         for field in self.corpus.text:

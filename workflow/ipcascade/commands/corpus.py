@@ -33,9 +33,9 @@ def run(args: argparse.Namespace, config: Config) -> None:
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
     source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
+    corpus, funnel = build(source, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
     for note in source.notes:
         log.warning("%s: %s", args.source, note)
-    corpus, funnel = build(source, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
     write_json(args.funnel, funnel)
     write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)})
     options, checksums = section_options(config, "seed", "corpus", "source.table"), {"source": source.checksum()}

@@ -4,10 +4,24 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from tqdm import tqdm
 
 log = logging.getLogger("ipcascade.core.progress")
+_silent = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Inside, no bar is drawn and no line is logged: for work that is too short to be waited for."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 class Progress:
@@ -24,7 +38,7 @@ class Progress:
         self._started = self._reported = time.monotonic()
         self._bar = tqdm(
             total=total, initial=done, desc=task, unit=f" {unit}", unit_scale=True, file=sys.stderr,
-            disable=not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0", dynamic_ncols=True,
+            disable=_silent.get() or not sys.stderr.isatty() or os.environ.get("RANK", "0") != "0", dynamic_ncols=True,
         )  # fmt: skip
 
     def __enter__(self) -> "Progress":
@@ -32,7 +46,7 @@ class Progress:
 
     def __exit__(self, error: object, *_: object) -> None:
         self._bar.close()
-        if error is None:
+        if error is None and not _silent.get():
             self._report()
 
     def advance(self, amount: int = 1) -> None:

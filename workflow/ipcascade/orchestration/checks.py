@@ -23,13 +23,18 @@ from ipcascade.encoder.options import COMMIT
 from ipcascade.evidence.options import NEIGHBOURS
 from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES, MatrixOptions
 from ipcascade.sources.demo.files import PROJECTS
+from ipcascade.sources.patentsview.files import find_tables
 from ipcascade.sources.patstat.delivery import delivery_files
 from ipcascade.sources.patstat.nace import nace_files
 
 # Options of Snakemake that draw a graph: of a workflow that is not configured yet, too, as catalogues do.
 GRAPHS = frozenset(("--dag", "--rulegraph", "--filegraph", "--d3dag"))
 
-READ = {"patstat_bulk": "folder of your PATSTAT delivery", "table": "table or folder of tables"}
+READ = {
+    "patstat_bulk": "folder of your PATSTAT delivery",
+    "patentsview": "folder of PatentsView's tables",
+    "table": "table or folder of tables",
+}
 """What source.path must give."""
 
 # What Snakemake replaces in a path, or refuses where it has nothing to put there: {name}, {name,pattern}, <name>.
@@ -122,6 +127,8 @@ def source_files_of(config: Config) -> list[Path]:
     path = Path(user_path("source.path", config.source.path))
     if config.source.kind == "table":
         files = table_files(path, "tables of documents")
+    elif config.source.kind == "patentsview":
+        files = find_tables(path, config.corpus.text, config.corpus.classification).all_files
     else:
         files = delivery_files(path, "title" in config.corpus.text, config.corpus.classification)
     for file in files:

@@ -5,7 +5,7 @@ from typing import Literal
 from ipcascade.core.options import Count, Section, Text
 from ipcascade.sources import kinds
 
-Kind = Literal["patstat_bulk", "table", "demo"]
+Kind = Literal["patstat_bulk", "patentsview", "table", "demo"]
 
 
 class DemoOptions(Section):
@@ -50,16 +50,18 @@ class SourceOptions(Section):
     """Where documents come from."""
 
     kind: Kind = "patstat_bulk"
-    """patstat_bulk: a PATSTAT Global delivery, read in place. table: a table of any texts with labels. demo: a
-    synthetic delivery, written to results/delivery/."""
+    """patstat_bulk: a PATSTAT Global delivery, read in place. patentsview: the USPTO's bulk tables of US patents, free
+    of charge (docs/sources.md). table: a table of any texts with labels. demo: a synthetic delivery, written to
+    results/delivery/."""
     path: Text | None = None
     """Of patstat_bulk the folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Of
-    table a file (.csv, .tsv, .jsonl, each also .gz, or .parquet) or a folder of such files. Needed for both."""
+    patentsview the folder of the tables (g_patent.tsv.zip and others). Of table a file (.csv, .tsv, .jsonl, each also
+    .gz, or .parquet) or a folder of such files. Needed for all but the demo."""
     table: TableOptions = TableOptions()
     demo: DemoOptions = DemoOptions()
 
     @property
-    def reader(self) -> Literal["patstat_bulk", "table"]:
+    def reader(self) -> Literal["patstat_bulk", "patentsview", "table"]:
         """The kind of source that is read; the demo writes a PATSTAT delivery."""
         return "patstat_bulk" if self.kind == "demo" else self.kind
 
@@ -70,9 +72,9 @@ class SourceOptions(Section):
 
     def lacks_filter(self, key: str) -> str | None:
         """Why a key of the section `corpus` that filters cannot be served; None where it can."""
-        if self.reader == "patstat_bulk":
+        if self.reader == "patstat_bulk" or (self.kind == "patentsview" and key in kinds.PATENTSVIEW_FILTERS):
             return None
-        if key not in kinds.TABLE_FILTERS:
+        if self.kind == "patentsview" or key not in kinds.TABLE_FILTERS:
             return f"a source of kind {self.kind} has nothing to tell that by"
         column = kinds.TABLE_FILTERS[key]
         return None if getattr(self.table, column) else f"source.table.{column} names no column to tell that by"
@@ -81,4 +83,6 @@ class SourceOptions(Section):
         """Why a field of the text cannot be had; None where it can."""
         if self.reader == "patstat_bulk":
             return None if field in kinds.PATSTAT_TEXTS else "PATSTAT has no such texts"
+        if self.kind == "patentsview":
+            return None if field in kinds.PATENTSVIEW_TEXTS else "descriptions of PatentsView are not read"
         return None if getattr(self.table, field) else f"source.table.{field} names no column"

@@ -18,10 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ipcascade.core.classifications import Classification
-from ipcascade.core.errors import UserError
-from ipcascade.sources.kinds import PATSTAT_SYMBOLS
-from ipcascade.sources.patstat.archives import (
+from ipcascade.core.archives import (
     errors_as_sentences,
     is_clutter,
     member_names,
@@ -29,6 +26,9 @@ from ipcascade.sources.patstat.archives import (
     opened,
     read_member,
 )
+from ipcascade.core.classifications import Classification
+from ipcascade.core.errors import UserError
+from ipcascade.sources.kinds import PATSTAT_SYMBOLS
 from ipcascade.sources.patstat.row_counts import LARGEST_BYTES, is_row_count_file, parse_row_counts
 
 TABLES = {
@@ -103,6 +103,26 @@ def delivery_files(folder: Path, titles: bool = False, classification: Classific
 
 def find(folder: Path, tables: Sequence[str]) -> Contents:
     """Find the parts of `tables`. Raises UserError as `delivery_files` does."""
+    found, row_count_files, unread = _listed(folder)
+    hint = f" (it may be in what cannot be read: {', '.join(path.name for path in unread)})" if unread else ""
+    if not found:
+        raise UserError(
+            f"{folder} holds no PATSTAT delivery: no file there, and no member of a zip, is named like "
+            f"tls201_appln_part01.zip or tls201_part01.csv{hint}"
+        )
+    parts = {table: _in_order(folder, table, [part for part in found if part.table == table], hint) for table in tables}
+    counts = _row_counts(folder, row_count_files)
+    files = tuple(sorted({file.disk for file in row_count_files}))
+    return Contents(parts, counts, files, tuple([*_unchecked(tables, counts, files), *_ignored(unread)]))
+
+
+def tables_in(folder: Path) -> list[str]:
+    """The tables ("tls201") that have a part in the folder, sorted; none where it holds no delivery."""
+    return sorted({part.table for part in _listed(folder)[0]})
+
+
+def _listed(folder: Path) -> tuple[list[Part], list[Part], list[Path]]:
+    """The parts of tables in a folder, the RowCount files, and what cannot be read and may be of the delivery."""
     if not folder.is_dir():
         raise UserError(
             f"source.path {str(folder)!r} is not a folder; give the folder that holds the PATSTAT Global delivery"
@@ -117,16 +137,7 @@ def find(folder: Path, tables: Sequence[str]) -> Contents:
                 found.append(Part(match[1].lower(), int(match[2]), disk, inside))
             elif is_row_count_file(name):
                 row_count_files.append(Part("", 0, disk, inside))
-    hint = f" (it may be in what cannot be read: {', '.join(path.name for path in unread)})" if unread else ""
-    if not found:
-        raise UserError(
-            f"{folder} holds no PATSTAT delivery: no file there, and no member of a zip, is named like "
-            f"tls201_appln_part01.zip or tls201_part01.csv{hint}"
-        )
-    parts = {table: _in_order(folder, table, [part for part in found if part.table == table], hint) for table in tables}
-    counts = _row_counts(folder, row_count_files)
-    files = tuple(sorted({file.disk for file in row_count_files}))
-    return Contents(parts, counts, files, tuple([*_unchecked(tables, counts, files), *_ignored(unread)]))
+    return found, row_count_files, unread
 
 
 def _files(folder: Path, unread: list[Path]) -> list[Path]:

@@ -15,12 +15,12 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
+from ipcascade.core.archives import READ_ERRORS, damage
 from ipcascade.core.classifications import Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import BLOCK_BYTES, CsvBlock, CsvFile, shown
 from ipcascade.sources.base import TableCount
-from ipcascade.sources.patstat.archives import READ_ERRORS, damage
 from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part
 
 
