@@ -8,14 +8,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from brute_force import corpus_of
+from built import build
 from deliveries import abstract, application, csv_rows, symbol, title, write_delivery
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.random_streams import stream_seed
-from ipcascade.corpus.build import build
-from ipcascade.corpus.fields import _copied
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.corpus.sampling import draw
+from ipcascade.corpus.sampling import _splitmix64
 from ipcascade.sources.patstat.source import open_patstat
 from support import REPOSITORY
 
@@ -260,6 +259,18 @@ def test_order_of_rows_parts_and_layout_does_not_matter(tmp_path, documents):
         assert funnel == facts
 
 
+@pytest.mark.parametrize(
+    "options", [CorpusOptions(documents=60), EVERYTHING, CorpusOptions(text=["title", "abstract"])]
+)
+def test_the_corpus_does_not_depend_on_how_much_fits_in_memory(tmp_path, options):
+    folder = write_delivery(tmp_path, random_tables(8))
+    corpus, funnel = build(open_patstat(folder, titles=True), TREE, options, 1)
+    for most_bytes in (1, 100_000):  # a part at a time, and some
+        again, facts = build(open_patstat(folder, titles=True), TREE, options, 1, most_bytes=most_bytes)
+        assert_frame_equal(again, corpus)
+        assert facts == funnel
+
+
 def test_a_smaller_sample_is_a_subset_of_a_larger_one(tmp_path):
     delivery = open_patstat(write_delivery(tmp_path, random_tables(3)))
     everything, _ = build(delivery, TREE, EVERYTHING, 7)
@@ -275,10 +286,10 @@ def test_the_sample_is_drawn_by_a_stream_of_its_own(tmp_path):
     """A seed gives the same documents when randomness is used elsewhere, and from version to version."""
     delivery = open_patstat(write_delivery(tmp_path, random_tables(3)))
     everything, _ = build(delivery, TREE, EVERYTHING, 7)
-    ids = everything.select(application=pl.col("document_id").cast(pl.Int32))
-    expected = draw(ids, 30, stream_seed(7, "corpus", "sample"))["application"].to_list()
+    numbers = everything["document_id"].cast(pl.Int32)
+    hashes = _splitmix64(numbers.to_numpy(), stream_seed(7, "corpus", "sample"))
     sample, _ = build(delivery, TREE, CorpusOptions(documents=30), 7)
-    assert sample["document_id"].cast(pl.Int32).to_list() == expected
+    assert sample["document_id"].cast(pl.Int32).to_list() == sorted(numbers.to_numpy()[np.argsort(hashes)[:30]])
 
 
 def test_samples_differ_by_seed_and_spread_evenly(tmp_path):
@@ -389,14 +400,6 @@ def test_text_survives_quotes_commas_and_line_breaks(tmp_path):
     text = 'a "first" word, and\r\na second; ' + LONG
     corpus, _ = make(tmp_path, small(tls203=[abstract(1, f"  {text}\r\n")]))
     assert corpus["text"].to_list() == [text]
-
-
-def test_copied_texts_do_not_keep_those_that_were_filtered_out():
-    """The size of all that a column keeps in memory, as Arrow counts it where texts are views, as in polars."""
-    texts = pl.DataFrame({"text": [f"{number} {LONG}" for number in range(1000)]})
-    two = _copied(texts[:2])
-    assert two.equals(texts[:2])
-    assert two["text"].to_arrow(compat_level=pl.CompatLevel.newest()).get_total_buffer_size() < 1000
 
 
 def test_families_connected_through_chains_of_texts_are_one_group(tmp_path):

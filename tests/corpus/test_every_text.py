@@ -3,13 +3,13 @@
 import polars as pl
 import pytest
 
+from built import build, texts_of
 from deliveries import abstract, application, symbol, title, write_delivery
 from ipcascade.cli import main
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.provenance import read_provenance
-from ipcascade.corpus.build import build
-from ipcascade.corpus.every_text import FACTS, every_text
+from ipcascade.corpus.every_text import FACTS
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.patstat.source import open_patstat
 from support import REPOSITORY, config_file, write_corpus
@@ -41,7 +41,7 @@ TABLES = {
 
 def made(folder, options=DEFAULTS, split_of=NO_SPLITS, **layout):
     delivery = open_patstat(write_delivery(folder, TABLES, **layout), titles="title" in options.text)
-    return pl.concat(every_text(delivery, options, split_of))
+    return texts_of(delivery, options, split_of)
 
 
 def test_every_abstract_that_passes_the_filters_is_there_in_the_order_of_the_table(tmp_path):
@@ -82,7 +82,7 @@ def test_an_abstract_that_is_there_twice_is_refused(tmp_path):
     tables = {**TABLES, "tls203": [*TABLES["tls203"], abstract(3, LONG)]}
     delivery = open_patstat(write_delivery(tmp_path, tables))
     with pytest.raises(UserError, match="tls203 has appln_id 3 more than once"):
-        list(every_text(delivery, CorpusOptions(), NO_SPLITS))
+        texts_of(delivery, CorpusOptions(), NO_SPLITS)
 
 
 def test_the_command_writes_a_table_that_says_what_it_was_made_of(tmp_path):
@@ -105,7 +105,7 @@ def test_the_command_writes_a_table_that_says_what_it_was_made_of(tmp_path):
 def test_of_real_patents_every_document_of_the_corpus_is_there_with_its_text():
     delivery, options = open_patstat(PATENTS_US), CorpusOptions(documents=None)
     corpus, _ = build(delivery, TREE, options, 1)
-    texts = pl.concat(every_text(delivery, options, NO_SPLITS))
+    texts = texts_of(delivery, options, NO_SPLITS)
     assert texts["document_id"].is_unique().all() and texts.height >= corpus.height
     shared = corpus.join(texts, on="document_id", suffix="_here")
     assert shared.height == corpus.height > 8_000

@@ -12,10 +12,10 @@ from mutations import damage_zip, mutate
 from strict import Refused, delivery_rows
 
 from brute_force import corpus_of
+from built import build
 from deliveries import HEADERS, NAMES, abstract, application, csv_bytes, symbol, zip_bytes
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.patstat.source import open_patstat
 

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from built import build
 from ipcascade.cli import main
 from ipcascade.config import load
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.patentsview.families import families
 from ipcascade.sources.patentsview.files import find_tables

@@ -10,11 +10,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from built import build, texts_of
 from ipcascade.config import load
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
-from ipcascade.corpus.build import build
-from ipcascade.corpus.every_text import every_text
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.options import TableOptions
 from ipcascade.sources.table import open_table
@@ -195,7 +194,7 @@ def test_all_texts_of_a_table_can_be_labelled(tmp_path):
     rows = [row(1, labels=[]), row(2, family="f"), row(3, family="f", language="de"), row(4, abstract="short")]
     options = CorpusOptions(documents=None, text=["title", "abstract"])
     source = open_table(write(tmp_path / "t.csv", rows), ALL)
-    texts = pl.concat(every_text(source, options, pl.DataFrame({"family_id": ["f"], "split": ["val"]})))
+    texts = texts_of(source, options, pl.DataFrame({"family_id": ["f"], "split": ["val"]}))
     assert texts.select("document_id", "family_id", "split").rows() == [
         ("doc 1", "document-doc 1", None), ("doc 2", "f", "val"),
     ]  # fmt: skip

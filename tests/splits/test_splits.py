@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from built import build
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.names import SPLITS
-from ipcascade.corpus.build import build
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.patstat.source import open_patstat
 from ipcascade.splits.assignment import COVERAGE_ORDER

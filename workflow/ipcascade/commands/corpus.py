@@ -5,13 +5,16 @@ import logging
 from pathlib import Path
 
 from ipcascade.commands._label_tree import add_label_tree
+from ipcascade.commands._scratch import scratch_folder
 from ipcascade.config import Config, section_options
+from ipcascade.core.block_files import write_blocks
 from ipcascade.core.classifications import TREES
-from ipcascade.core.files import write_json, write_parquet
+from ipcascade.core.files import write_json
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.paths import expanded
 from ipcascade.core.provenance import write_provenance
-from ipcascade.corpus.build import build
+from ipcascade.corpus.build import CorpusBuild
+from ipcascade.corpus.scratch import scratch_in
 from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
@@ -33,11 +36,15 @@ def run(args: argparse.Namespace, config: Config) -> None:
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
     source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
-    corpus, funnel = build(source, tree, config.corpus, config.seed, tree.with_level_below(whole_tree))
+    finer = tree.with_level_below(whole_tree)
+    facts = {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)}
+    with scratch_in(scratch_folder(config.source, args.corpus)) as scratch:
+        build = CorpusBuild(source, tree, config.corpus, config.seed, finer, scratch, config.source.memory_mb << 20)
+        write_blocks(args.corpus, build.documents(), facts)
+    funnel = build.funnel()
     for note in source.notes:
         log.warning("%s: %s", args.source, note)
     write_json(args.funnel, funnel)
-    write_parquet(args.corpus, corpus, {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)})
     options, checksums = section_options(config, "seed", "corpus", "source.table"), {"source": source.checksum()}
     for path in (args.funnel, args.corpus):
         write_provenance(path, options, {"label_tree": table}, checksums)

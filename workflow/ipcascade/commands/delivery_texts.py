@@ -4,12 +4,14 @@ import argparse
 import logging
 from pathlib import Path
 
+from ipcascade.commands._scratch import scratch_folder
 from ipcascade.config import Config, section_options
 from ipcascade.core.block_files import write_blocks
 from ipcascade.core.documents import read_splits
 from ipcascade.core.files import Kind, read_parquet
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.every_text import every_text
+from ipcascade.corpus.scratch import scratch_in
 from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
     split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
     source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
-    write_blocks(args.texts, every_text(source, config.corpus, split_of))
+    with scratch_in(scratch_folder(config.source, args.texts)) as scratch:
+        write_blocks(args.texts, every_text(source, config.corpus, split_of, scratch))
     options = section_options(config, "source.table", *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}
     write_provenance(args.texts, options, inputs, {"source": source.checksum()})

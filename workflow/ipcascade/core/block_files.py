@@ -1,8 +1,8 @@
 """Tables for users, written block by block, so that their size does not matter: as Parquet or as CSV."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -25,13 +25,15 @@ class _Writer(Protocol):
 class ParquetBlocks:
     """A Parquet file with a row group per block. The first block says which columns there are."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, facts: Mapping[str, Any] | None = None) -> None:
+        self._path, self._facts = path, facts or {}
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, block: pl.DataFrame) -> None:
         """Add a block."""
-        table = block.to_arrow(compat_level=pl.CompatLevel.oldest()).replace_schema_metadata(table_metadata({}))
+        table = block.to_arrow(compat_level=pl.CompatLevel.oldest()).replace_schema_metadata(
+            table_metadata(self._facts)
+        )
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         self._writer.write_table(table, row_group_size=max(1, len(table)))
@@ -60,13 +62,14 @@ class _CsvBlocks:
         self._file.close()
 
 
-def write_blocks(path: Path, blocks: Iterable[pl.DataFrame]) -> None:
+def write_blocks(path: Path, blocks: Iterable[pl.DataFrame], facts: Mapping[str, Any] | None = None) -> None:
     """Write the blocks of a table whole, as Parquet or CSV by the ending of the path.
 
-    Lists are joined with `SEPARATOR` in a CSV. Raises UserError for a column that a CSV cannot hold.
+    facts: JSON-able, they travel in the metadata of Parquet. Lists are joined with `SEPARATOR` in a CSV. Raises
+    UserError for a column that a CSV cannot hold.
     """
     with written_whole(path) as temporary:
-        writer: _Writer = _CsvBlocks(temporary) if path.suffix.lower() == ".csv" else ParquetBlocks(temporary)
+        writer: _Writer = _CsvBlocks(temporary) if path.suffix.lower() == ".csv" else ParquetBlocks(temporary, facts)
         try:
             for block in blocks:
                 writer.write(block)

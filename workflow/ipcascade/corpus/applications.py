@@ -1,6 +1,6 @@
 """The applications that can become documents: the filters on them, and how other tables are matched with them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import polars as pl
 
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import CorpusOptions
+from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
 from ipcascade.sources.base import Source
 
 
@@ -41,17 +42,18 @@ def _is_among(column: str, wanted: Sequence[str] | None) -> pl.Expr | None:
     return None if wanted is None else pl.col(column).is_in(wanted)
 
 
-def read_applications(source: Source, options: CorpusOptions, funnel: Funnel) -> pl.DataFrame:
-    """Applications that pass the application filters, sorted by their numbers.
+def read_applications(
+    source: Source, options: CorpusOptions, funnel: Funnel, scratch: Scratch
+) -> Iterator[pl.DataFrame]:
+    """Applications that pass the application filters, in the order of the source.
 
-    Columns: application, office, kind (categorical), date, filing_year, link, family: that of the source, or the
-    negative application where there is none, so that such an application is a family of its own.
+    Columns: application, office, kind, date, filing_year, link, family: that of the source, or the negative application
+    where there is none, so that such an application is a family of its own.
     Raises UserError where a filter leaves nothing, and where an application is there twice.
     """
     filters = _filters(source, options)
     read, left = 0, [0] * len(filters)
-    kept: list[pl.DataFrame] = []
-    keys = Keys(source, None)
+    keys = Keys(source, None, scratch)
     for batch in source.applications():
         read += batch.height
         keys.add(batch["application"])
@@ -59,43 +61,40 @@ def read_applications(source: Source, options: CorpusOptions, funnel: Funnel) ->
             if filter_.keeps is not None:
                 batch = batch.filter(filter_.keeps)
             left[number] += batch.height
-        kept.append(
-            batch.select(
-                "application",
-                office=pl.col("office").cast(pl.Categorical),
-                kind=pl.col("kind").cast(pl.Categorical),
-                date="date",
-                filing_year=pl.col("year").cast(pl.Int16),
-                link="link",
-                family=pl.coalesce("family", -pl.col("application")),
-            )
+        yield batch.select(
+            "application",
+            "office",
+            "kind",
+            "date",
+            "link",
+            filing_year=pl.col("year").cast(pl.Int16),
+            family=pl.coalesce("family", -pl.col("application")),
         )
     keys.refuse_doubles()
     funnel.start(source.start[0], read, source.start[1])
     for filter_, amount in zip(filters, left, strict=True):
         funnel.keep(filter_.step, amount, filter_.key and f"corpus.{filter_.key}", filter_.value)
-    return pl.concat(kept).sort("application")
 
 
 class Keys:
-    """The numbers of the applications of a table in which each has one row at most: 4 or 8 bytes per row."""
+    """The numbers of the applications of a table in which each has one row at most; kept on disk."""
 
-    def __init__(self, source: Source, field: str | None) -> None:
-        self._source, self._table = source, source.table_of(field)
-        self._numbers: list[np.ndarray] = []
+    def __init__(self, source: Source, field: str | None, scratch: Scratch) -> None:
+        self._source, self._table, self._scratch = source, source.table_of(field), scratch
+        self._name = f"keys of {field or 'applications'}"
 
     def add(self, numbers: pl.Series) -> None:
         """Note the applications of some rows, whether or not these are kept."""
-        self._numbers.append(numbers.to_numpy())
+        self._scratch.add(self._name, pl.DataFrame({"application": numbers}), parts_of(numbers))
 
     def refuse_doubles(self) -> None:
         """Raise UserError where an application was there more than once; forgets them all."""
-        numbers = np.concatenate(self._numbers)
-        self._numbers.clear()
-        numbers.sort()
-        doubles = numbers[1:][numbers[1:] == numbers[:-1]]
-        if doubles.size:
-            self._source.refuse_double(self._table, int(doubles[0]))
+        for part in range(PARTS):
+            numbers = np.sort(self._scratch.read(self._name, [part])["application"].to_numpy())
+            doubles = numbers[1:][numbers[1:] == numbers[:-1]]
+            if doubles.size:
+                self._source.refuse_double(self._table, int(doubles[0]))
+        self._scratch.drop(self._name)
 
 
 def positions(ordered: np.ndarray, wanted: pl.Series) -> pl.Series:

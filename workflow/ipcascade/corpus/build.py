@@ -1,125 +1,276 @@
 """From a source to the corpus, and the funnel that shows what was removed and why.
 
-The applications, their labels and a hash of every abstract are held as plain columns (an estimated 32 GB at the peak
-for the whole of PATSTAT); texts are not. They are streamed a second time, for the sampled documents alone. Whatever the
-sample size, a document's row is the same: family, group and labels are settled on the whole source before the sample
-is drawn.
+Whatever the sample size, a document's row is the same: family, group and labels are settled on the whole source before
+the sample is drawn. And whatever the size of the source, memory stays within a bound: tables are read as streams and
+put on disk in parts (`corpus/scratch.py`), by application and by family, and joined some parts at a time. In memory are
+only the numbers of the applications (4 or 8 bytes each), and the families that share an abstract with another one.
+Texts are read twice: first to measure them, then for the sampled documents alone.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.random_streams import stream_seed
 from ipcascade.corpus.applications import read_applications
-from ipcascade.corpus.families import first_filings, group, represent
-from ipcascade.corpus.fields import measure_abstracts, read_texts
+from ipcascade.corpus.families import connected, first_filings, links_of, represent, shared_by
+from ipcascade.corpus.fields import composed, measure_abstracts, read_field
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.labels import ApplicationLabels, column_of, label_lists, read_labels
-from ipcascade.corpus.options import CorpusOptions
-from ipcascade.corpus.sampling import draw
+from ipcascade.corpus.labels import Symbols, column_of, label_lists
+from ipcascade.corpus.options import ABSTRACT, CorpusOptions
+from ipcascade.corpus.sampling import Draw
+from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
 from ipcascade.sources.base import Source
 
+# Bytes that joining takes per application, per document with its text; measured (docs/benchmarks.md), rounded up.
+APPLICATION_BYTES, DOCUMENT_BYTES = 700, 12_000
 
-def build(
-    source: Source, tree: LabelTree, options: CorpusOptions, seed: int, finer: LabelTree | None = None
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Build the corpus and the facts about how it came about.
 
-    tree: the label tree, already cut to the levels that are learned; finer: with the level below, where it has one.
+class CorpusBuild:
+    """Builds the corpus and the facts about how it came about; use it once.
 
-    Returns the corpus, one row per document, sorted by the numbers of their applications:
-    document_id (text), family_id (text, as the source names families),
-    group_id (text, the smallest family of those that share a normalised abstract or a group of the source: what splits
-    must not divide),
-    office, kind, filing_year (Int16, nullable), first_filing_year (Int16, nullable) and first_filing_office of the
-    application of the family that was filed first, among those that pass the application filters,
-    words (Int32, of the abstract), text,
-    and a list of codes (text, in tree order) per level of the tree, the finer one included, named after the level;
-    and the funnel: steps, symbols, tables, notes (what could not be checked), labels, groups as plain
-    data.
+    tree: the label tree, already cut to the levels that are learned; finer: with the level below, where it has one;
+    scratch: where tables are put meanwhile; most_bytes: what joins may take of memory.
 
-    A row depends on the source, the trees and the options, never on the order of rows or parts nor on the sample
-    size; a smaller sample is a subset of a larger one. Raises UserError where a step leaves nothing, naming its key.
+    A row depends on the source, the trees and the options, never on the order of rows or parts, nor on the sample size
+    or memory; a smaller sample is a subset of a larger one.
     """
-    funnel, finer = Funnel(), finer or tree
-    applications = read_applications(source, options, funnel)
-    labels, symbols = read_labels(source, tree, finer, options, applications)
-    labelled = _labelled(source, applications, labels, options, funnel)
-    candidates = measure_abstracts(source, options, labelled, funnel)
-    representatives = represent(candidates, options.office_preference)
-    funnel.keep("one application per family", representatives.height, None, unit="documents")
-    sample = draw(representatives, options.documents, stream_seed(seed, "corpus", "sample"))
-    funnel.keep("sample", sample.height, "corpus.documents", options.documents)
-    sample = sample.join(group(candidates), on="family", how="left", maintain_order="left")
-    names = source.family_names(pl.concat([sample["family"], sample["group"]]).unique())
-    corpus = (
-        sample.join(first_filings(applications, sample["family"]), on="family", how="left")
-        .join(label_lists(sample, applications, labels, finer, options.family_labels), on="application", how="left")
-        .join(read_texts(source, options, sample["application"]), on="application", how="left")
-        .join(names.rename({"name": "family_id"}), on="family", how="left")
-        .join(names.select(group="family", group_id="name"), on="group", how="left")
-        .sort("application")
-        .select(
-            document_id="document_id",
-            family_id="family_id",
-            group_id="group_id",
-            office=pl.col("office").cast(pl.String),
-            kind=pl.col("kind").cast(pl.String),
-            filing_year="filing_year",
-            first_filing_year="first_filing_year",
-            first_filing_office="first_filing_office",
-            words="words",
-            text="text",
-            **{level: pl.col(column_of(level)) for level in finer.levels},
-        )
-    )
-    return corpus, {
-        "steps": funnel.steps,
-        "symbols": symbols,
-        "tables": _tables(source),
-        "notes": list(source.notes),
-        "labels": _labels(corpus, tree),
-        "groups": _groups(corpus),
-    }
 
+    def __init__(
+        self,
+        source: Source,
+        tree: LabelTree,
+        options: CorpusOptions,
+        seed: int,
+        finer: LabelTree | None,
+        scratch: Scratch,
+        most_bytes: int,
+    ) -> None:
+        self._source, self._tree, self._finer, self._options = source, tree, finer or tree, options
+        self._scratch, self._most_bytes = scratch, most_bytes
+        self._seed = stream_seed(seed, "corpus", "sample")
+        self._funnel, self._symbols = Funnel(), Symbols(tree, self._finer)
+        self._facts = _CorpusFacts(tree)
 
-def _labelled(
-    source: Source, applications: pl.DataFrame, labels: ApplicationLabels, options: CorpusOptions, funnel: Funnel
-) -> pl.DataFrame:
-    """The applications with a label."""
-    labelled = np.zeros(applications.height, dtype=bool)
-    labelled[labels.positions] = True
-    key = "label_tree" if options.ipc_values is None else "ipc_values"
-    funnel.keep(f"{source.symbol_name} in the label tree", int(labelled.sum()), f"corpus.{key}", getattr(options, key))
-    return applications.filter(pl.Series(labelled))
+    def documents(self) -> Iterator[pl.DataFrame]:
+        """The documents, one row each, sorted by the numbers of their applications, some at a time.
 
+        Columns: document_id (text), family_id (text, as the source names families), group_id (text, the smallest family
+        of those that share a normalised abstract or a group of the source: what splits must not divide), office, kind,
+        filing_year (Int16, nullable), first_filing_year (Int16, nullable) and first_filing_office of the application of
+        the family that was filed first, among those that pass the application filters, words (Int32, of the abstract),
+        text, and a list of codes (text, in tree order) per level of the tree, the finer one included, named after the
+        level.
 
-def _tables(source: Source) -> dict[str, dict[str, Any]]:
-    return {
-        table: {"rows": count.rows, "row_count": count.expected, "checked": count.expected is not None}
-        for table, count in sorted(source.counts.items())
-    }
+        Raises UserError where a step leaves nothing, naming its key.
+        """
+        applications = self._put_applications()
+        labelled = self._put_labels(applications)
+        self._put_abstracts(labelled)
+        del labelled
+        self._regroup_by_family(len(applications))
+        groups = self._groups()
+        drawn = self._represent()
+        sample = self._put_documents(groups, drawn)
+        self._put_texts(sample)
+        yield from self._joined(sample)
 
-
-def _labels(corpus: pl.DataFrame, tree: LabelTree) -> dict[str, dict[str, Any]]:
-    return {
-        level: {
-            "present": corpus[level].explode().drop_nulls().n_unique(),
-            "mean_per_document": float(corpus[level].list.len().sum()) / corpus.height,
+    def funnel(self) -> dict[str, Any]:
+        """Plain data, once all documents were read: steps, symbols, tables, notes, labels, groups."""
+        return {
+            "steps": self._funnel.steps,
+            "symbols": self._symbols.facts(),
+            "tables": {
+                table: {"rows": count.rows, "row_count": count.expected, "checked": count.expected is not None}
+                for table, count in sorted(self._source.counts.items())
+            },
+            "notes": list(self._source.notes),
+            "labels": self._facts.labels(),
+            "groups": self._facts.groups(),
         }
-        for level in tree.levels
-    }
+
+    def _put_applications(self) -> np.ndarray:
+        """Put the applications on disk; return their numbers, sorted."""
+        numbers = []
+        for batch in read_applications(self._source, self._options, self._funnel, self._scratch):
+            self._scratch.add("applications", batch, parts_of(batch["application"]))
+            numbers.append(batch["application"].to_numpy())
+        applications = np.concatenate(numbers)
+        applications.sort()
+        return applications
+
+    def _put_labels(self, applications: np.ndarray) -> np.ndarray:
+        """Put the labels of each application on disk; return the numbers of those that have one, sorted."""
+        has_label = np.zeros(len(applications), dtype=bool)
+        for batch in self._symbols.read(self._source, self._options, applications):
+            has_label[batch["position"].to_numpy()] = True
+            self._scratch.add("labels", batch.drop("position"), parts_of(batch["application"]))
+        key = "label_tree" if self._options.ipc_values is None else "ipc_values"
+        step = f"{self._source.symbol_name} in the label tree"
+        self._funnel.keep(step, int(has_label.sum()), f"corpus.{key}", getattr(self._options, key))
+        return applications[has_label]
+
+    def _put_abstracts(self, labelled: np.ndarray) -> None:
+        """Put what is measured of the abstracts on disk."""
+        for batch in measure_abstracts(self._source, self._options, labelled, self._funnel, self._scratch):
+            self._scratch.add("abstracts", batch, parts_of(batch["application"]))
+
+    def _regroup_by_family(self, applications: int) -> None:
+        """Join by application, and put what families are made of on disk by family; what they share by what it is."""
+        for unit in self._units(applications):
+            members = self._scratch.read("applications", unit)
+            labels = self._scratch.read("labels", unit).unique()
+            abstracts = self._scratch.read("abstracts", unit)
+            labels = labels.join(members.select("application", "family"), on="application")
+            candidates = members.join(abstracts, on="application")
+            shared = shared_by(candidates)
+            for name, rows in (
+                ("members", members.select("application", "family", "office", "date", "filing_year")),
+                ("labels of families", labels),
+                ("candidates", candidates.drop("link", "text_hash")),
+            ):
+                self._scratch.add(name, rows, parts_of(rows["family"]))
+            self._scratch.add("shared", shared, parts_of(shared["shared"]))
+        for name in ("applications", "labels", "abstracts"):
+            self._scratch.drop(name)
+
+    def _groups(self) -> pl.DataFrame:
+        """family and group of the families that share something with others."""
+        rows = self._scratch.rows["shared"]
+        links = pl.concat([links_of(self._scratch.read("shared", unit)) for unit in self._units(rows)])
+        self._scratch.drop("shared")
+        return connected(links)
+
+    def _represent(self) -> Draw:
+        """Put the application that represents each family on disk; return which are drawn for the sample."""
+        draw = Draw(self._options.documents, self._seed)
+        for unit in self._units(self._scratch.rows["candidates"]):
+            found = represent(self._scratch.read("candidates", unit), self._options.office_preference)
+            draw.add(found["application"])
+            self._scratch.add("representatives", found.drop("date"), parts_of(found["family"]))
+        self._scratch.drop("candidates")
+        self._funnel.keep("one application per family", draw.seen, None, unit="documents")
+        left = min(draw.seen, self._options.documents or draw.seen)
+        self._funnel.keep("sample", left, "corpus.documents", self._options.documents)
+        return draw
+
+    def _put_documents(self, groups: pl.DataFrame, draw: Draw) -> np.ndarray:
+        """Put the sampled documents on disk, all but their texts; return their numbers, sorted."""
+        numbers = []
+        for unit in self._units(self._scratch.rows["members"]):
+            found = self._scratch.read("representatives", unit)
+            documents = found.filter(draw.is_drawn(found["application"]))
+            documents = self._with_facts_of_families(documents, groups, unit)
+            numbers.append(documents["application"].to_numpy())
+            self._scratch.add("documents of families", documents, parts_of(documents["family"]))
+        for name in ("members", "labels of families", "representatives"):
+            self._scratch.drop(name)
+        sample = np.sort(np.concatenate(numbers))
+        for unit in self._units(len(sample)):
+            documents = self._scratch.read("documents of families", unit)
+            self._scratch.add("documents", documents, _ranges(sample, documents["application"]))
+        self._scratch.drop("documents of families")
+        return sample
+
+    def _with_facts_of_families(self, documents: pl.DataFrame, groups: pl.DataFrame, unit: range) -> pl.DataFrame:
+        members = self._scratch.read("members", unit)
+        labels = self._scratch.read("labels of families", unit)
+        documents = documents.join(groups, on="family", how="left").with_columns(pl.coalesce("group", "family"))
+        self._facts.count_groups(documents, groups)
+        names = self._source.family_names(pl.concat([documents["family"], documents["group"]]).unique())
+        lists = label_lists(documents, labels, self._finer, self._options.family_labels)
+        return (
+            documents.join(first_filings(members, documents["family"]), on="family", how="left")
+            .join(lists, on="application", how="left")
+            .join(names.rename({"name": "family_id"}), on="family", how="left")
+            .join(names.select(group="family", group_id="name"), on="group", how="left")
+        )
+
+    def _put_texts(self, sample: np.ndarray) -> None:
+        """Put the fields of the sampled documents' texts on disk, in the order of the documents."""
+        for field in self._options.text:
+            times = " (2 of 2)" if field == ABSTRACT else ""
+            task = f"read {self._source.table_of(field)}{times}"
+            amount = 0
+            for batch in read_field(self._source, self._options, field, sample, task, self._scratch):
+                amount += batch.height
+                self._scratch.add(f"field {field}", batch, _ranges(sample, batch["application"]))
+            if field == ABSTRACT and amount != len(sample):
+                raise UserError(
+                    f"{self._source.place}: {self._source.table_of(ABSTRACT)} gave {amount:,} of {len(sample):,} "
+                    "abstracts on its second reading; the files changed meanwhile: run this again when nothing writes "
+                    "there"
+                )
+
+    def _joined(self, sample: np.ndarray) -> Iterator[pl.DataFrame]:
+        """The documents with their texts."""
+        for unit in self._scratch.units(len(sample), DOCUMENT_BYTES, self._most_bytes):
+            documents = self._scratch.read("documents", unit)
+            for field in self._options.text:
+                texts = self._scratch.read(f"field {field}", unit).rename({"text": field})
+                documents = documents.join(texts, on="application", how="left")
+            documents = documents.with_columns(composed(documents, self._options)).sort("application")
+            documents = documents.select(
+                "document_id",
+                "family_id",
+                "group_id",
+                "office",
+                "kind",
+                "filing_year",
+                "first_filing_year",
+                "first_filing_office",
+                "words",
+                "text",
+                **{level: pl.col(column_of(level)) for level in self._finer.levels},
+            )
+            self._facts.count_labels(documents)
+            yield documents
+
+    def _units(self, applications: int) -> Iterator[range]:
+        return self._scratch.units(applications, APPLICATION_BYTES, self._most_bytes)
 
 
-def _groups(corpus: pl.DataFrame) -> dict[str, int]:
-    sizes = corpus.group_by("group_id").len()["len"]
-    shared = sizes.filter(sizes > 1)
-    return {
-        "groups": len(sizes),
-        "of_several_documents": len(shared),
-        "documents_in_them": int(shared.sum()),
-        "largest": int(sizes.max()),  # type: ignore[arg-type]  # never empty
-    }
+class _CorpusFacts:
+    """Counts labels and groups of documents, some at a time."""
+
+    def __init__(self, tree: LabelTree) -> None:
+        self._present: dict[str, set[str]] = {level: set() for level in tree.levels}
+        self._labels = Counter[str]()
+        self._documents = 0
+        self._grouped = Counter[int]()
+
+    def count_labels(self, documents: pl.DataFrame) -> None:
+        self._documents += documents.height
+        for level, present in self._present.items():
+            present.update(documents[level].explode().drop_nulls().unique())
+            self._labels[level] += int(documents[level].list.len().sum())
+
+    def count_groups(self, documents: pl.DataFrame, groups: pl.DataFrame) -> None:
+        linked = documents.join(groups.select("family"), on="family", how="semi")
+        self._grouped.update(dict(linked["group"].value_counts().iter_rows()))
+
+    def labels(self) -> dict[str, dict[str, Any]]:
+        return {
+            level: {"present": len(present), "mean_per_document": self._labels[level] / self._documents}
+            for level, present in self._present.items()
+        }
+
+    def groups(self) -> dict[str, int]:
+        """Of families that share nothing, each is a group of one document."""
+        shared = [size for size in self._grouped.values() if size > 1]
+        return {
+            "groups": self._documents - sum(self._grouped.values()) + len(self._grouped),
+            "of_several_documents": len(shared),
+            "documents_in_them": sum(shared),
+            "largest": max(shared, default=1),
+        }
+
+
+def _ranges(sample: np.ndarray, applications: pl.Series) -> np.ndarray:
+    """Parts in the order of the numbers: the first one has the smallest."""
+    return np.searchsorted(sample, applications.to_numpy()) * PARTS // len(sample)

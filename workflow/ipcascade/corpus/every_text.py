@@ -6,17 +6,20 @@ import polars as pl
 
 from ipcascade.corpus.applications import Keys, positions, read_applications
 from ipcascade.corpus.families import first_filings
-from ipcascade.corpus.fields import is_in_language, read_field
+from ipcascade.corpus.fields import composed, is_in_language, read_field
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import ABSTRACT, CorpusOptions
-from ipcascade.corpus.text import compose, cut_fairly, measure
+from ipcascade.corpus.scratch import Scratch
+from ipcascade.corpus.text import measure
 from ipcascade.sources.base import Source
 
 FACTS = ("family_id", "office", "kind", "filing_year", "first_filing_year", "first_filing_office", "split")
 """Columns of the texts; the last three are of the family."""
 
 
-def every_text(source: Source, options: CorpusOptions, split_of: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def every_text(
+    source: Source, options: CorpusOptions, split_of: pl.DataFrame, scratch: Scratch
+) -> Iterator[pl.DataFrame]:
     """The texts of a source some at a time, in its order, made as those of the corpus are.
 
     They are of all applications that pass the filters of the corpus on applications, and have an abstract in its
@@ -27,7 +30,10 @@ def every_text(source: Source, options: CorpusOptions, split_of: pl.DataFrame) -
     where it is not in it. Memory holds the columns of the applications, and all fields of their texts but the abstract.
     Raises UserError where no application is left, and for two texts of one.
     """
-    applications = read_applications(source, options, Funnel())
+    applications = pl.concat(
+        batch.with_columns(pl.col("office", "kind").cast(pl.Categorical))
+        for batch in read_applications(source, options, Funnel(), scratch)
+    ).sort("application")
     families = applications["family"].unique()
     names = source.family_names(families).rename({"name": "family_id"})
     facts = (
@@ -42,12 +48,12 @@ def every_text(source: Source, options: CorpusOptions, split_of: pl.DataFrame) -
     numbers = applications["application"].to_numpy()
     # Looked up by position: a join with all titles of a delivery would take seconds per block.
     others = {
-        field: read_field(
-            source, options, field, applications["application"], f"read {source.table_of(field)}"
+        field: pl.concat(
+            read_field(source, options, field, numbers, f"read {source.table_of(field)}", scratch)
         ).sort("application")
         for field in options.text if field != ABSTRACT
     }  # fmt: skip
-    keys = Keys(source, ABSTRACT)
+    keys = Keys(source, ABSTRACT, scratch)
     for batch in source.texts(ABSTRACT, f"read {source.table_of(ABSTRACT)}"):
         keys.add(batch["application"])
         batch = batch.with_columns(position=positions(numbers, batch["application"]))
@@ -56,11 +62,9 @@ def every_text(source: Source, options: CorpusOptions, split_of: pl.DataFrame) -
         texts = batch.select(pl.col("text").alias(ABSTRACT))
         for field, found in others.items():
             texts = texts.with_columns(_of(found, batch["application"]).alias(field))
-        if options.most_words is not None:
-            texts = cut_fairly(texts, options.text, options.most_words)
         ids = source.document_ids(batch).alias("document_id")
         yield (
-            pl.concat([texts.select(ids, text=compose(options.text)), facts[batch["position"]]], how="horizontal")
+            pl.concat([pl.DataFrame([ids, composed(texts, options)]), facts[batch["position"]]], how="horizontal")
             .join(split_of, on="family_id", how="left", maintain_order="left")
             .select("document_id", "text", *FACTS)
         )

@@ -32,22 +32,32 @@ def first_filings(applications: pl.DataFrame, families: pl.Series) -> pl.DataFra
     )
 
 
-def group(candidates: pl.DataFrame) -> pl.DataFrame:
-    """Connected families: those that share a normalised abstract or a link, directly or through others.
+def shared_by(candidates: pl.DataFrame) -> pl.DataFrame:
+    """What candidates can have in common with those of other families: family and shared (UInt64), each pair once.
 
-    Returns family and group, the smallest family connected to it, one row for each family that has candidates.
+    Shared is the hash of a normalised abstract, or a link.
     """
-    families = candidates.select("family").unique()
-    shared = [candidates.select("family", shared="text_hash")]
+    found = [candidates.select("family", shared="text_hash")]
     if candidates["link"].count():
-        shared.append(candidates.drop_nulls("link").select("family", shared=pl.col("link").cast(pl.UInt64)))
-    links = pl.concat(shared).unique()
-    links = links.filter(pl.len().over("shared") > 1).with_columns(group="family")
+        found.append(candidates.drop_nulls("link").select("family", shared=pl.col("link").cast(pl.UInt64)))
+    return pl.concat(found).unique()
+
+
+def links_of(shared: pl.DataFrame) -> pl.DataFrame:
+    """Of what families share, that which several have. All that is the same must be there."""
+    return shared.unique().filter(pl.len().over("shared") > 1)
+
+
+def connected(links: pl.DataFrame) -> pl.DataFrame:
+    """Families that are connected by what they share, directly or through others.
+
+    Returns family and group, the smallest family connected to it, for the families of the links.
+    """
+    links = links.with_columns(group="family")
     while True:
         spread = links.with_columns(pl.col("group").min().over("shared"))
         spread = spread.with_columns(pl.col("group").min().over("family"))
         if spread["group"].equals(links["group"]):
             break
         links = spread
-    found = links.select("family", "group").unique()
-    return families.join(found, on="family", how="left").with_columns(pl.coalesce("group", "family"))
+    return links.select("family", "group").unique()

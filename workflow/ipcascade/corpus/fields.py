@@ -1,44 +1,43 @@
 """The fields of texts, read twice: first all abstracts to filter, count and hash them, then those of the sample."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 
-from ipcascade.core.errors import UserError
 from ipcascade.corpus.applications import Keys, positions
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import ABSTRACT, CorpusOptions
+from ipcascade.corpus.scratch import Scratch
 from ipcascade.corpus.text import compose, cut_fairly, measure
 from ipcascade.sources.base import Source
 
 
 def measure_abstracts(
-    source: Source, options: CorpusOptions, applications: pl.DataFrame, funnel: Funnel
-) -> pl.DataFrame:
-    """Applications with an abstract to learn from: their columns, words (Int32) and text_hash (UInt64).
+    source: Source, options: CorpusOptions, applications: np.ndarray, funnel: Funnel, scratch: Scratch
+) -> Iterator[pl.DataFrame]:
+    """Applications with an abstract to learn from: application, words (Int32) and text_hash (UInt64).
 
-    applications: sorted by their numbers. Raises UserError where a filter leaves nothing, and for two abstracts of one.
+    applications: sorted numbers. Raises UserError where a filter leaves nothing, and for two abstracts of one.
     """
-    numbers = applications["application"].to_numpy()
-    with_abstract = in_language = 0
-    kept: list[pl.DataFrame] = []
-    keys = Keys(source, ABSTRACT)
+    with_abstract = in_language = long_enough = 0
+    keys = Keys(source, ABSTRACT, scratch)
     for batch in source.texts(ABSTRACT, f"read {source.table_of(ABSTRACT)} (1 of 2)"):
         keys.add(batch["application"])
-        batch = batch.with_columns(position=positions(numbers, batch["application"]))
+        batch = batch.with_columns(position=positions(applications, batch["application"]))
         batch = batch.drop_nulls(["position", "text"])
         with_abstract += batch.height
         batch = batch.filter(is_in_language(source, options))
         in_language += batch.height
         measured = pl.concat([batch.select("application"), measure(batch["text"])], how="horizontal")
-        kept.append(measured.filter(pl.col("words") >= options.minimum_words))
+        measured = measured.filter(pl.col("words") >= options.minimum_words)
+        long_enough += measured.height
+        yield measured
     keys.refuse_doubles()
-    abstracts = pl.concat(kept).sort("application")
     funnel.keep("abstract", with_abstract, None)
     if "language" in source.filters:
         funnel.keep("language of the abstract", in_language, "corpus.language", options.language)
-    funnel.keep("words of the abstract", abstracts.height, "corpus.minimum_words", options.minimum_words)
-    rows = np.searchsorted(numbers, abstracts["application"].to_numpy())
-    return applications[rows].with_columns(abstracts["words"], abstracts["text_hash"])
+    funnel.keep("words of the abstract", long_enough, "corpus.minimum_words", options.minimum_words)
 
 
 def is_in_language(source: Source, options: CorpusOptions) -> pl.Expr:
@@ -46,48 +45,25 @@ def is_in_language(source: Source, options: CorpusOptions) -> pl.Expr:
     return pl.col("language") == options.language if "language" in source.filters else pl.lit(True)
 
 
-def read_texts(source: Source, options: CorpusOptions, wanted: pl.Series) -> pl.DataFrame:
-    """application, document_id and text of the wanted applications (sorted), which all have an abstract to learn from.
-
-    Raises UserError where abstracts of the first reading are gone, and for two texts of one application in a table.
-    """
-    task = f"read {source.table_of(ABSTRACT)} (2 of 2)"
-    texts = read_field(source, options, ABSTRACT, wanted, task, with_ids=True).rename({"text": ABSTRACT})
-    if texts.height != len(wanted):
-        raise UserError(
-            f"{source.place}: {source.table_of(ABSTRACT)} gave {texts.height:,} of {len(wanted):,} abstracts on its "
-            "second reading; the files changed meanwhile: run this again when nothing writes there"
-        )
-    for field in options.text:
-        if field != ABSTRACT:
-            others = read_field(source, options, field, wanted, f"read {source.table_of(field)}")
-            texts = texts.join(others.rename({"text": field}), on="application", how="left", maintain_order="left")
-    if options.most_words is not None:
-        texts = cut_fairly(texts, options.text, options.most_words)
-    return texts.select("application", "document_id", text=compose(options.text))
-
-
 def read_field(
-    source: Source, options: CorpusOptions, field: str, wanted: pl.Series, task: str, with_ids: bool = False
-) -> pl.DataFrame:
-    """application and text of a field of the wanted applications (sorted), where there is one; their document_id, too.
+    source: Source, options: CorpusOptions, field: str, wanted: np.ndarray, task: str, scratch: Scratch
+) -> Iterator[pl.DataFrame]:
+    """application and text of a field of the wanted applications (sorted numbers); with the abstract document_id, too.
 
     Only texts in the language of the corpus. Raises UserError for two texts of one application.
     """
-    numbers, keys = wanted.to_numpy(), Keys(source, field)
-    batches = []
+    keys = Keys(source, field, scratch)
     for batch in source.texts(field, task):
         keys.add(batch["application"])
-        is_wanted = positions(numbers, batch["application"]).is_not_null() & batch["text"].is_not_null()
+        is_wanted = positions(wanted, batch["application"]).is_not_null() & batch["text"].is_not_null()
         batch = batch.filter(is_wanted).filter(is_in_language(source, options))
-        ids = [source.document_ids(batch).alias("document_id")] if with_ids else []
-        batches.append(_copied(batch.select("application", *ids, "text")))
+        ids = [source.document_ids(batch).alias("document_id")] if field == ABSTRACT else []
+        yield batch.select("application", "text", *ids)
     keys.refuse_doubles()
-    return pl.concat(batches)
 
 
-def _copied(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with a copy of its texts: polars' views of them would keep those of all rows it was filtered from."""
-    copied = pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
-    assert isinstance(copied, pl.DataFrame)
-    return copied
+def composed(texts: pl.DataFrame, options: CorpusOptions) -> pl.Series:
+    """The texts of documents, from columns of their fields."""
+    if options.most_words is not None:
+        texts = cut_fairly(texts, options.text, options.most_words)
+    return texts.select(text=compose(options.text)).to_series()

@@ -8,7 +8,7 @@ too. It decides about nothing here: a symbol without a label of the finer level 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,52 +23,50 @@ from ipcascade.sources.base import Source
 NAMED_CODES = 10
 
 
-@dataclass(frozen=True)
-class ApplicationLabels:
-    """Distinct pairs of an application and the lowest label that a symbol leads to, sorted; int32 [pairs] each.
+class Symbols:
+    """The labels that symbols lead to, and what became of the symbols."""
 
-    positions: rows among the applications; labels: columns of the tree with the level below.
-    """
+    def __init__(self, tree: LabelTree, finer: LabelTree) -> None:
+        self._tree, self._finer = tree, finer
+        self._read = self._of_kept = self._of_value = 0
+        self._dropped: Counter[str] = Counter()
 
-    positions: np.ndarray
-    labels: np.ndarray
+    def read(self, source: Source, options: CorpusOptions, applications: np.ndarray) -> Iterator[pl.DataFrame]:
+        """position (Int64, among the applications, which are sorted numbers), application and label, each pair once.
 
+        label: Int32, the column in the finer tree of the lowest label that a symbol leads to. A pair may come again in
+        a later batch.
+        """
+        for batch in source.symbols(values=options.ipc_values is not None):
+            self._read += batch.height
+            batch = batch.with_columns(position=positions(applications, batch["application"])).drop_nulls("position")
+            self._of_kept += batch.height
+            if options.ipc_values is not None:
+                batch = batch.filter(pl.col("value").is_in(options.ipc_values))
+            self._of_value += batch.height
+            # One character more than the longest code, which tells whether a code ends there.
+            codes = batch["symbol"].str.slice(0, self._finer.longest_code + 1).fill_null("")
+            labels = _labels_of(codes, self._tree, self._finer)
+            found = batch.select(
+                "position", "application", code=codes.str.slice(0, self._tree.longest_code), label=labels
+            )
+            dropped = found.filter(pl.col("label").is_null())["code"].value_counts()
+            self._dropped.update(dict(dropped.iter_rows()))
+            yield found.drop_nulls("label").select("position", "application", pl.col("label").cast(pl.Int32)).unique()
 
-def read_labels(
-    source: Source, tree: LabelTree, finer: LabelTree, options: CorpusOptions, applications: pl.DataFrame
-) -> tuple[ApplicationLabels, dict[str, Any]]:
-    """The labels that each application's symbols lead to, and what became of the symbols (for the funnel).
-
-    finer: the tree with the level below; applications: sorted by their numbers.
-    """
-    numbers = applications["application"].to_numpy()
-    read = of_kept = of_value = 0
-    dropped: Counter[str] = Counter()
-    pairs = [np.empty(0, dtype=np.int64)]
-    for batch in source.symbols(values=options.ipc_values is not None):
-        read += batch.height
-        batch = batch.with_columns(position=positions(numbers, batch["application"])).drop_nulls("position")
-        of_kept += batch.height
-        if options.ipc_values is not None:
-            batch = batch.filter(pl.col("value").is_in(options.ipc_values))
-        of_value += batch.height
-        codes = batch["symbol"].str.slice(0, finer.longest_code + 1).fill_null("")
-        labels = _labels_of(codes, tree, finer)
-        batch = batch.select("position", code=codes.str.slice(0, tree.longest_code), label=labels)
-        dropped.update(dict(batch.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
-        pair = pl.col("position") * len(finer.labels) + pl.col("label")
-        pairs.append(batch.drop_nulls().select(pair).unique().to_numpy()[:, 0])
-    outside = sum(dropped.values())
-    most_frequent = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
-    return _distinct(pairs, len(finer.labels)), {
-        "read": read,
-        "of_other_applications": read - of_kept,
-        "dropped_by_ipc_value": of_kept - of_value,
-        "dropped_outside_label_tree": outside,
-        "kept": of_value - outside,
-        "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
-        "distinct_dropped_codes": len(dropped),
-    }
+    def facts(self) -> dict[str, Any]:
+        """What became of the symbols, for the funnel."""
+        outside = sum(self._dropped.values())
+        most_frequent = sorted(self._dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
+        return {
+            "read": self._read,
+            "of_other_applications": self._read - self._of_kept,
+            "dropped_by_ipc_value": self._of_kept - self._of_value,
+            "dropped_outside_label_tree": outside,
+            "kept": self._of_value - outside,
+            "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
+            "distinct_dropped_codes": len(self._dropped),
+        }
 
 
 def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series:
@@ -100,32 +98,16 @@ def _leaf_of(symbol: str, tree: LabelTree) -> int | None:
     return None if len(joint) == 2 and (joint.isdigit() or joint.isalpha()) else leaf
 
 
-def _distinct(pairs: list[np.ndarray], labels: int) -> ApplicationLabels:
-    """The distinct ones of pairs that are written as position * labels + label; empties the list, to save memory."""
-    together = np.concatenate(pairs)
-    pairs.clear()
-    together.sort()
-    together = together[np.diff(together, prepend=-1) > 0]
-    return ApplicationLabels((together // labels).astype(np.int32), (together % labels).astype(np.int32))
-
-
-def label_lists(
-    sample: pl.DataFrame, applications: pl.DataFrame, found: ApplicationLabels, tree: LabelTree, family_labels: str
-) -> pl.DataFrame:
+def label_lists(sample: pl.DataFrame, found: pl.DataFrame, tree: LabelTree, family_labels: str) -> pl.DataFrame:
     """application of each document, and one list of codes per level (column: `column_of`), in tree order.
 
-    tree: with the finer level. A list is empty where all labels of the document are above that level.
-    family_labels: union, the labels of all applications of its family; representative, the document's own.
+    sample: application and family of documents; found: family, application and label (column of the tree) of all
+    applications of these families; tree: with the finer level. A list is empty where all labels of the document are
+    above that level. family_labels: union, the labels of all applications of its family; representative, its own.
     """
     key = "family" if family_labels == "union" else "application"
-    members = applications.select("application", "family").with_row_index("position")
-    members = members.join(sample.select(key, document="application"), on=key)
-    # Numbers of documents are above 0.
-    document = np.zeros(applications.height, dtype=members["document"].to_numpy().dtype)
-    document[members["position"].to_numpy()] = members["document"].to_numpy()
-    owner = document[found.positions]
-    wanted = owner > 0
-    pairs = pl.DataFrame({"application": owner[wanted], "label": found.labels[wanted]}).unique()
+    documents = sample.select(key, document="application")
+    pairs = found.join(documents, on=key).select("label", application="document").unique()
     columns = [column_of(level) for level in tree.levels]
     labels = pairs.select(
         "application", *(_at_level(pairs["label"], level, tree).alias(column_of(level)) for level in tree.levels)

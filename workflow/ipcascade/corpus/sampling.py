@@ -4,12 +4,33 @@ import numpy as np
 import polars as pl
 
 
-def draw(documents: pl.DataFrame, amount: int | None, seed: int) -> pl.DataFrame:
-    """The `amount` documents (None: all) with the smallest hashes of their numbers, sorted by them."""
-    if amount is not None and amount < documents.height:
-        order = _splitmix64(documents["application"].to_numpy(), seed)
-        documents = documents[np.argpartition(order, amount)[:amount]]
-    return documents.sort("application")
+class Draw:
+    """Draws the documents with the smallest hashes of their numbers, however many they are drawn from.
+
+    amount: how many; None: all. Memory holds twice as many hashes at most.
+    """
+
+    def __init__(self, amount: int | None, seed: int) -> None:
+        self._amount, self._seed = amount, seed
+        self._smallest = np.empty(0, dtype=np.uint64)
+        self.seen = 0
+
+    def add(self, numbers: pl.Series) -> None:
+        """Some of the documents to draw from."""
+        self.seen += len(numbers)
+        if self._amount is not None:
+            hashes = np.concatenate([self._smallest, _splitmix64(numbers.to_numpy(), self._seed)])
+            self._smallest = np.partition(hashes, self._amount - 1)[: self._amount] if self._is_full else hashes
+
+    @property
+    def _is_full(self) -> bool:
+        return self._amount is not None and self.seen >= self._amount
+
+    def is_drawn(self, numbers: pl.Series) -> pl.Series:
+        """Whether each of some documents is drawn; all must have been added."""
+        if not self._is_full:
+            return pl.Series(np.ones(len(numbers), dtype=bool))
+        return pl.Series(_splitmix64(numbers.to_numpy(), self._seed) <= self._smallest.max())
 
 
 def _splitmix64(ids: np.ndarray, seed: int) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""Tables in parts on disk: what was added comes back, in its order, from the parts that it was added to."""
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import ipcascade.corpus.scratch as module
+from ipcascade.corpus.scratch import PARTS, Scratch, parts_of, scratch_in
+
+
+def rows(seed, amount):
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(-(2**40), 2**40, amount)
+    return pl.DataFrame(
+        {
+            "number": numbers,
+            "text": [None if n % 7 == 0 else f"text {n} é" for n in numbers.tolist()],
+            "codes": [[str(n % 3)] * (n % 4) for n in np.abs(numbers).tolist()],
+        },
+        schema={"number": pl.Int64, "text": pl.String, "codes": pl.List(pl.String)},
+    )
+
+
+@pytest.mark.parametrize("waiting", [1, 3000, 1 << 30])
+def test_what_was_added_comes_back(tmp_path, monkeypatch, waiting):
+    monkeypatch.setattr(module, "_WAITING_BYTES", waiting)
+    scratch = Scratch(tmp_path)
+    batches = [rows(seed, amount) for seed, amount in enumerate((100, 0, 1, 250))]
+    for batch in batches:
+        scratch.add("a table", batch, parts_of(batch["number"]))
+        scratch.add("another", batch.select("number").slice(0, 1), parts_of(batch["number"].slice(0, 1)))
+    together = pl.concat(batches)
+    for parts in (range(PARTS), range(3, 40), [5]):
+        found = scratch.read("a table", parts)
+        part = pl.Series(parts_of(together["number"]))
+        expected = pl.concat([together.filter(part == number) for number in parts])
+        assert_frame_equal(found, expected)
+    assert scratch.rows == {"a table": 351, "another": 3}
+    scratch.drop("a table")
+    assert {path.name for path in tmp_path.iterdir()} == {"another"}
+
+
+def test_an_empty_table_has_its_columns(tmp_path):
+    scratch = Scratch(tmp_path)
+    scratch.add("empty", rows(1, 0), np.empty(0, dtype=np.int64))
+    assert scratch.read("empty", range(PARTS)).schema == rows(1, 1).schema
+
+
+def test_a_filtered_text_does_not_keep_all_others_in_memory(tmp_path):
+    texts = pl.DataFrame({"text": ["x" * 1000] * 1000})
+    scratch = Scratch(tmp_path)
+    scratch.add("texts", texts[:2], np.zeros(2))
+    ((table, _),) = scratch._waiting["texts"]
+    assert table.get_total_buffer_size() < 10_000
+
+
+def test_numbers_and_their_negatives_meet():
+    numbers = pl.Series([1, 127, 128, 10**15], dtype=pl.Int64)
+    assert (parts_of(numbers) == parts_of(-numbers)).all()
+    assert parts_of(numbers).tolist() == [1, 127, 0, 10**15 % 128]
+    assert parts_of(pl.Series([2**64 - 1], dtype=pl.UInt64)).tolist() == [127]
+
+
+@pytest.mark.parametrize(("total", "most"), [(10, 1), (10**9, 1 << 30), (1000, 64_000), (0, 10)])
+def test_units_are_all_parts_once_and_fit(tmp_path, total, most):
+    units = list(Scratch(tmp_path).units(total, 100, most))
+    assert [part for unit in units for part in unit] == list(range(PARTS))
+    assert all(len(unit) == 1 or len(unit) * total * 100 / PARTS <= most for unit in units)
+
+
+def test_the_folder_is_gone_at_the_end_and_what_a_killed_run_left_at_the_start(tmp_path):
+    folder = tmp_path / "scratch"
+    (folder / "old").mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), scratch_in(folder):
+        assert list(folder.iterdir()) == []
+        raise ZeroDivisionError
+    assert not folder.exists()
