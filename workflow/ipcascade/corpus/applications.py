@@ -8,8 +8,11 @@ import polars as pl
 
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
+from ipcascade.corpus.scratch import Scratch, parts_of
 from ipcascade.sources.base import Source
+
+# Bytes that sorting a key takes, and that may be taken.
+KEY_BYTES, MOST_BYTES = 32, 256 << 20
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,8 @@ class Keys:
 
     def refuse_doubles(self) -> None:
         """Raise UserError where an application was there more than once; forgets them all."""
-        for part in range(PARTS):
-            numbers = np.sort(self._scratch.read(self._name, [part])["application"].to_numpy())
+        for unit in self._scratch.units(self._scratch.rows[self._name], KEY_BYTES, MOST_BYTES):
+            numbers = np.sort(self._scratch.read(self._name, unit)["application"].to_numpy())
             doubles = numbers[1:][numbers[1:] == numbers[:-1]]
             if doubles.size:
                 self._source.refuse_double(self._table, int(doubles[0]))

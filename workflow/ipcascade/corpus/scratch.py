@@ -14,14 +14,17 @@ import polars as pl
 import pyarrow as pa
 
 PARTS = 128
-_WAITING_BYTES = 32 << 20
-"""Bytes of a table that wait in memory to be written together."""
+_WAITING_BYTES = 256 << 20
+"""Bytes of all tables that wait in memory, to be written together or, where nothing more comes, never."""
 
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 class Scratch:
-    """Tables in a folder. part_bytes: of all that was written, on disk."""
+    """Tables in a folder; what is little of them stays in memory.
+
+    rows: how many were added to each table.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,14 +40,15 @@ class Scratch:
         self._schemas.setdefault(name, table.schema)
         self._waiting.setdefault(name, []).append((table, parts.astype(np.uint8)))
         self.rows[name] = self.rows.get(name, 0) + len(rows)
-        self._bytes[name] = self._bytes.get(name, 0) + table.nbytes
-        if self._bytes[name] >= _WAITING_BYTES:
-            self._write(name)
+        self._bytes[name] = self._bytes.get(name, 0) + table.nbytes + len(rows)
+        while sum(self._bytes.values()) > _WAITING_BYTES:
+            self._write(max(self._bytes, key=lambda table: self._bytes[table]))
 
     def read(self, name: str, parts: Sequence[int]) -> pl.DataFrame:
-        """The rows of some parts of a table, in the order in which they were added to each."""
-        self._write(name)
-        found = [self._schemas[name].empty_table()]
+        """The rows of some parts of a table, in no particular order."""
+        if len(parts) < PARTS:  # else those that wait would be sorted out once per call
+            self._write(name)
+        found = [self._schemas[name].empty_table(), *(table for table, _ in self._waiting.get(name, []))]
         for part in parts:
             path = self._path(name, part)
             if path.exists():
@@ -58,7 +62,8 @@ class Scratch:
 
     def drop(self, name: str) -> None:
         """Forget a table, so that its space is free."""
-        self._write(name)
+        self._waiting.pop(name, None)
+        self._bytes.pop(name, None)
         shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def units(self, rows: int, row_bytes: int, most_bytes: int) -> Iterator[range]:
@@ -74,9 +79,9 @@ class Scratch:
 
     def _write(self, name: str) -> None:
         waiting = self._waiting.pop(name, [])
+        self._bytes.pop(name, None)
         if not waiting:
             return
-        self._bytes[name] = 0
         parts = np.concatenate([parts for _, parts in waiting])
         table = pa.concat_tables([table for table, _ in waiting])
         order = np.argsort(parts, kind="stable")
