@@ -28,7 +28,7 @@ from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
 from ipcascade.sources.base import Source
 
 # Bytes that joining takes per application, per document with its text; measured (docs/benchmarks.md), rounded up.
-APPLICATION_BYTES, DOCUMENT_BYTES = 700, 12_000
+APPLICATION_BYTES, DOCUMENT_BYTES = 300, 4_000
 
 
 class CorpusBuild:

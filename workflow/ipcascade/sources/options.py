@@ -57,9 +57,9 @@ class SourceOptions(Section):
     """Of patstat_bulk the folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Of
     patentsview the folder of the tables (g_patent.tsv.zip and others). Of table a file (.csv, .tsv, .jsonl, each also
     .gz, or .parquet) or a folder of such files. Needed for all but the demo."""
-    memory_mb: Count = 2048
+    memory_mb: Count = 256
     """Memory in MiB that joins of the source's tables may take at a time; results do not depend on it. What is more is
-    put on disk. Beside it come some 500 MiB, and 8 bytes per application (PATSTAT: 1 GiB)."""
+    put on disk. Beside it come some 600 MiB, and 8 bytes per application (PATSTAT: 1 GiB)."""
     scratch: Text | None = None
     """Folder for what does not fit in memory, as a fast disk of the node; null: beside the corpus. For the whole of
     PATSTAT some 15 GiB, and with corpus.documents: null another 50 GiB."""
