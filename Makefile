@@ -8,9 +8,9 @@ INSTALLED := $(VENV)/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder
 
 # Packages that only benchmarks need.
-BENCHMARKS := $(shell sed -n 's/==.*//p' envs/benchmark.txt envs/mutants.txt)
+BENCHMARKS := $(shell sed -n 's/==.*//p' envs/benchmark.txt envs/mutants.txt envs/scale.txt)
 
-.PHONY: demo test test-slurm fuzz bench-engine bench-predict mutants check format install schema pins report
+.PHONY: demo test test-slurm fuzz bench-engine bench-predict bench-scale mutants check format install schema pins report
 
 demo: $(INSTALLED)  ## the whole chain on a synthetic delivery: a few minutes on two cores
 	$(BIN)/snakemake --profile profiles/demo
@@ -34,6 +34,11 @@ bench-engine: $(INSTALLED)  ## training and scoring against other ways to do it:
 bench-predict: $(INSTALLED)  ## memory and time of labelling 100,000 and 1,000,000 texts; MODEL=results/release
 	$(BIN)/python tests/benchmarks/prediction.py --model $(or $(MODEL),results/release) --threads $(or $(THREADS),2) \
 		$(if $(ROWS),--rows $(ROWS))
+
+bench-scale: $(INSTALLED)  ## the data path beside DuckDB and pandas; DOCUMENTS=5000000 SYSTEMS="ipcascade duckdb"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/scale.txt
+	$(BIN)/python tests/benchmarks/scale.py --threads $(or $(THREADS),2) --repeats $(or $(REPEATS),1) \
+		$(if $(DOCUMENTS),--documents $(DOCUMENTS)) $(if $(SYSTEMS),--systems $(SYSTEMS))
 
 mutants: $(INSTALLED)  ## small changes of the code that no test notices, hours; NAMES="'ipcascade.splits.*'" takes some
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement envs/mutants.txt

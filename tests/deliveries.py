@@ -34,6 +34,7 @@ BARE = {
     "appln_id", "appln_filing_date", "appln_filing_year", "docdb_family_id", "inpadoc_family_id", "ipc_version",
     "techn_field_nr", "weight",
 }  # fmt: skip
+LONG = "one two three four five six seven eight nine ten"
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
@@ -133,3 +134,53 @@ def write_delivery(
         documentation = zip_bytes({"Documentation/RowCount.txt": content, "Documentation/DataCatalog.pdf": b"%PDF"})
         (folder / "index_documentation_scripts_PATSTAT_Global_2023_Autumn.zip").write_bytes(documentation)
     return folder
+
+
+def random_tables(seed, applications=400):
+    """A delivery in which every filter, family rule and duplicate rule has something to do."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values):
+        return values[int(rng.integers(len(values)))]
+
+    ids = [0, *rng.choice(np.arange(1, 5000), applications, replace=False).tolist(), 900_000_001, 950_000_000]
+    codes = [
+        "A01B  33/00",
+        "A61K",
+        "C07D 101/00",
+        "G06F   9/00",
+        "G06N   3/08",
+        "H04L",
+        "H04W  4/00",
+        "H99Z",
+        "A02B   1/00",
+        "Z99",
+        "A01",
+        "A",
+        "F24J   2/00",
+    ]
+    texts = [f"{LONG} {number}" for number in range(applications // 2)]
+    tables = {"tls201": [], "tls202": [], "tls203": [], "tls209": []}
+    for i in ids:
+        known = rng.random() < 0.9
+        year = int(rng.integers(1990, 2020))
+        tables["tls201"].append(
+            application(
+                i,
+                appln_auth=pick("EP", "US", "WO", "DE", "JP", "CN"),
+                appln_kind=pick("A ", "A ", "A ", "W ", "D ", "D2", "Q "),
+                ipr_type=pick("PI", "PI", "PI", "PI", "UM", "DP"),
+                appln_filing_year=year if known else 9999,
+                appln_filing_date=f"{year}-{pick('01', '06')}-{pick('01', '15')}" if known else "9999-12-31",
+                docdb_family_id=int(rng.integers(1, applications // 2)) if rng.random() < 0.9 else 0,
+            )
+        )
+        if rng.random() < 0.9:
+            text = pick(*texts) if rng.random() < 0.9 else pick("", "too short")
+            text = pick(text, text.upper(), text.replace(" ", ", "), text.replace("five", "ﬁve"), f" {text} ")
+            tables["tls203"].append(abstract(i, text, pick("en", "en", "de")))
+        if rng.random() < 0.8:
+            tables["tls202"].append(title(i, f"Title of {i}", pick("en", "en", "de")))
+        for code in rng.permutation(codes)[: rng.integers(0, 4)].tolist():
+            tables["tls209"].append(symbol(i, code, pick("I", "I", "N", " ")))
+    return tables

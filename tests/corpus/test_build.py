@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from brute_force import corpus_of
 from built import build
-from deliveries import abstract, application, csv_rows, symbol, title, write_delivery
+from deliveries import LONG, abstract, application, csv_rows, random_tables, symbol, title, write_delivery
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.random_streams import stream_seed
@@ -36,7 +36,6 @@ UNEVEN_TREE = LabelTree.from_json(
         ],
     }
 )
-LONG = "one two three four five six seven eight nine ten"
 EVERYTHING = CorpusOptions(documents=None)
 
 
@@ -84,56 +83,6 @@ def test_the_finer_level_of_a_family_is_that_of_all_its_applications(tmp_path):
     delivery = open_patstat(write_delivery(tmp_path, {"tls202": [], **tables}))
     corpus, _ = build(delivery, TREE, EVERYTHING, 1, TREE.with_level_below(WHOLE_TREE))
     assert corpus["subclass"].to_list() == [["A01B", "C07D"], ["H04L"]]
-
-
-def random_tables(seed, applications=400):
-    """A delivery in which every filter, family rule and duplicate rule has something to do."""
-    rng = np.random.default_rng(seed)
-
-    def pick(*values):
-        return values[int(rng.integers(len(values)))]
-
-    ids = [0, *rng.choice(np.arange(1, 5000), applications, replace=False).tolist(), 900_000_001, 950_000_000]
-    codes = [
-        "A01B  33/00",
-        "A61K",
-        "C07D 101/00",
-        "G06F   9/00",
-        "G06N   3/08",
-        "H04L",
-        "H04W  4/00",
-        "H99Z",
-        "A02B   1/00",
-        "Z99",
-        "A01",
-        "A",
-        "F24J   2/00",
-    ]
-    texts = [f"{LONG} {number}" for number in range(applications // 2)]
-    tables = {"tls201": [], "tls202": [], "tls203": [], "tls209": []}
-    for i in ids:
-        known = rng.random() < 0.9
-        year = int(rng.integers(1990, 2020))
-        tables["tls201"].append(
-            application(
-                i,
-                appln_auth=pick("EP", "US", "WO", "DE", "JP", "CN"),
-                appln_kind=pick("A ", "A ", "A ", "W ", "D ", "D2", "Q "),
-                ipr_type=pick("PI", "PI", "PI", "PI", "UM", "DP"),
-                appln_filing_year=year if known else 9999,
-                appln_filing_date=f"{year}-{pick('01', '06')}-{pick('01', '15')}" if known else "9999-12-31",
-                docdb_family_id=int(rng.integers(1, applications // 2)) if rng.random() < 0.9 else 0,
-            )
-        )
-        if rng.random() < 0.9:
-            text = pick(*texts) if rng.random() < 0.9 else pick("", "too short")
-            text = pick(text, text.upper(), text.replace(" ", ", "), text.replace("five", "ﬁve"), f" {text} ")
-            tables["tls203"].append(abstract(i, text, pick("en", "en", "de")))
-        if rng.random() < 0.8:
-            tables["tls202"].append(title(i, f"Title of {i}", pick("en", "en", "de")))
-        for code in rng.permutation(codes)[: rng.integers(0, 4)].tolist():
-            tables["tls209"].append(symbol(i, code, pick("I", "I", "N", " ")))
-    return tables
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,8 @@ def output_stem(wildcards, output):
 def source_path(wildcards):
     if CONFIG.source.kind == "demo":
         return "results/delivery"
+    if CONFIG.source.kind == "patstat_sql":
+        return "."
     return checks.user_path("source.path", CONFIG.source.path or "")
 
 

@@ -73,12 +73,12 @@ rule corpus:
         "../../envs/ipcascade.yaml"
     threads: 2
     resources:
-        mem_mb=64000,
+        mem_mb=8000,
         runtime=240,
     params:
         config=run_config,
         source=source_path,
-        options=options("seed", "corpus", "source.table"),
+        options=options("seed", "corpus", "source.table", "source.postgres"),
         code=code_of_reading("corpus"),
     shell:
         "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
@@ -119,6 +119,7 @@ rule delivery_texts:
             "corpus.most_words",
             "corpus.classification",
             "source.table",
+            "source.postgres",
         ),
         code=code_of_reading("delivery_texts"),
     shell:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files that the command reads and writes."""
-    parser.add_argument("--source", type=Path, required=True, help="folder or file of the source")
+    parser.add_argument("--source", type=Path, default=Path(), help="folder or file of the source, if it is in files")
     add_label_tree(parser)
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet to write")
     parser.add_argument("--funnel", type=Path, required=True, help="funnel.json to write")
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     )
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
-    source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
+    source = open_source(config.source, args.source, config.corpus)
     finer = tree.with_level_below(whole_tree)
     facts = {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)}
     with scratch_in(scratch_folder(config.source, args.corpus)) as scratch:
@@ -43,9 +43,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
         write_blocks(args.corpus, build.documents(), facts)
     funnel = build.funnel()
     for note in source.notes:
-        log.warning("%s: %s", args.source, note)
+        log.warning("%s: %s", source.place, note)
     write_json(args.funnel, funnel)
-    options, checksums = section_options(config, "seed", "corpus", "source.table"), {"source": source.checksum()}
+    options = section_options(config, "seed", "corpus", "source.table", "source.postgres")
+    checksums = {"source": source.checksum()}
     for path in (args.funnel, args.corpus):
         write_provenance(path, options, {"label_tree": table}, checksums)
     for step in funnel["steps"]:

@@ -24,7 +24,7 @@ DECIDING = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files that the command reads and writes."""
-    parser.add_argument("--source", type=Path, required=True, help="folder or file of the source")
+    parser.add_argument("--source", type=Path, default=Path(), help="folder or file of the source, if it is in files")
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet")
     parser.add_argument("--splits", type=Path, required=True, help="splits.parquet")
     parser.add_argument("--texts", type=Path, required=True, help="table to write (Parquet)")
@@ -34,10 +34,10 @@ def run(args: argparse.Namespace, config: Config) -> None:
     """Write the table, block by block."""
     families = read_parquet(args.corpus, {"document_id": Kind.TEXT, "family_id": Kind.TEXT})
     split_of = families.join(read_splits(args.splits), on="document_id").select("family_id", "split")
-    source = open_source(config.source, args.source, config.corpus.text, config.corpus.classification)
+    source = open_source(config.source, args.source, config.corpus)
     with scratch_in(scratch_folder(config.source, args.texts)) as scratch:
         write_blocks(args.texts, every_text(source, config.corpus, split_of, scratch))
-    options = section_options(config, "source.table", *(f"corpus.{name}" for name in DECIDING))
+    options = section_options(config, "source.table", "source.postgres", *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}
     write_provenance(args.texts, options, inputs, {"source": source.checksum()})
     split = read_parquet(args.texts, ["split"])["split"]

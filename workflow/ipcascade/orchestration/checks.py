@@ -117,6 +117,8 @@ def source_files_of(config: Config) -> list[Path]:
 
     Raises UserError where it is not given otherwise, or not complete.
     """
+    if config.source.kind == "patstat_sql":
+        return []
     if config.source.path is None and any(word.partition("=")[0] in GRAPHS for word in sys.argv):
         return []
     if config.source.path is None:

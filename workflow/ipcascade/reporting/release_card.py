@@ -13,6 +13,7 @@ from ipcascade.splits.options import SplitOptions
 
 SOURCES = {
     "patstat_bulk": "PATSTAT Global",
+    "patstat_sql": "PATSTAT Global (in a database)",
     "patentsview": "PatentsView (USPTO, CC BY 4.0)",
     "table": "a table of texts with labels",
     "demo": "a synthetic delivery, so its predictions mean nothing",

@@ -27,6 +27,7 @@ from ipcascade.training.options import TrainingOptions, selected_by
 SOURCES = {
     "demo": Box("Synthetic delivery", ("in the layout of PATSTAT Global",)),
     "patstat_bulk": Box("PATSTAT Global", ("applications, abstracts, IPC symbols", "and DOCDB families")),
+    "patstat_sql": Box("PATSTAT Global", ("applications, abstracts, IPC symbols", "and DOCDB families")),
     "patentsview": Box("PatentsView", ("US patents: abstracts, symbols", "and relations of applications")),
     "table": Box("Table", ("texts and labels",)),
 }

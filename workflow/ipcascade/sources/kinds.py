@@ -4,6 +4,7 @@ from ipcascade.core.classifications import Classification
 
 READERS = {
     "patstat_bulk": ("sources.patstat",),
+    "patstat_sql": ("sources.patstat", "sources.patstat.database"),
     "patentsview": ("sources.patentsview",),
     "table": ("sources.table", "core.user_tables", "core.user_table_files"),
 }

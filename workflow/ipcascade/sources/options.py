@@ -1,11 +1,12 @@
 """Options of the sources."""
 
+from collections.abc import Collection
 from typing import Literal
 
 from ipcascade.core.options import Count, Section, Text
 from ipcascade.sources import kinds
 
-Kind = Literal["patstat_bulk", "patentsview", "table", "demo"]
+Kind = Literal["patstat_bulk", "patstat_sql", "patentsview", "table", "demo"]
 
 
 class DemoOptions(Section):
@@ -46,17 +47,30 @@ class TableOptions(Section):
     """Years, for corpus.first_year, corpus.last_year and splits by year."""
 
 
+class PostgresOptions(Section):
+    """A PostgreSQL database that PATSTAT was loaded into."""
+
+    service: Text | None = None
+    """Service in libpq's service file (~/.pg_service.conf), which says host, database and user; null: PGHOST,
+    PGDATABASE and PGUSER of the environment. The password is in ~/.pgpass, never here."""
+    in_schema: Text = "public"
+    """Schema of the tables."""
+    tables: dict[Literal["tls201", "tls202", "tls203", "tls209", "tls224", "tls229", "tls230"], Text] = {}
+    """Names of tables that are called otherwise than in PATSTAT ({tls201: applications}), in any case."""
+
+
 class SourceOptions(Section):
     """Where documents come from."""
 
     kind: Kind = "patstat_bulk"
-    """patstat_bulk: a PATSTAT Global delivery, read in place. patentsview: the USPTO's bulk tables of US patents, free
+    """patstat_bulk: a PATSTAT Global delivery, read in place. patstat_sql: PATSTAT in a PostgreSQL database.
+    patentsview: the USPTO's bulk tables of US patents, free
     of charge (docs/sources.md). table: a table of any texts with labels. demo: a synthetic delivery, written to
     results/delivery/."""
     path: Text | None = None
     """Of patstat_bulk the folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Of
     patentsview the folder of the tables (g_patent.tsv.zip and others). Of table a file (.csv, .tsv, .jsonl, each also
-    .gz, or .parquet) or a folder of such files. Needed for all but the demo."""
+    .gz, or .parquet) or a folder of such files. Needed for these three."""
     memory_mb: Count = 256
     """Memory in MiB that joins of the source's tables may take at a time; results do not depend on it. What is more is
     put on disk. Beside it come some 600 MiB, and 8 bytes per application (PATSTAT: 1 GiB)."""
@@ -64,10 +78,11 @@ class SourceOptions(Section):
     """Folder for what does not fit in memory, as a fast disk of the node; null: beside the corpus. For the whole of
     PATSTAT some 15 GiB, and with corpus.documents: null another 50 GiB."""
     table: TableOptions = TableOptions()
+    postgres: PostgresOptions = PostgresOptions()
     demo: DemoOptions = DemoOptions()
 
     @property
-    def reader(self) -> Literal["patstat_bulk", "patentsview", "table"]:
+    def reader(self) -> Literal["patstat_bulk", "patstat_sql", "patentsview", "table"]:
         """The kind of source that is read; the demo writes a PATSTAT delivery."""
         return "patstat_bulk" if self.kind == "demo" else self.kind
 
@@ -78,17 +93,22 @@ class SourceOptions(Section):
 
     def lacks_filter(self, key: str) -> str | None:
         """Why a key of the section `corpus` that filters cannot be served; None where it can."""
-        if self.reader == "patstat_bulk" or (self.kind == "patentsview" and key in kinds.PATENTSVIEW_FILTERS):
-            return None
-        if self.kind == "patentsview" or key not in kinds.TABLE_FILTERS:
+        served: Collection[str] = {
+            "patstat_bulk": kinds.PATSTAT_FILTERS,
+            "patstat_sql": kinds.PATSTAT_FILTERS,
+            "patentsview": kinds.PATENTSVIEW_FILTERS,
+            "table": kinds.TABLE_FILTERS,
+        }[self.reader]
+        if key not in served:
             return f"a source of kind {self.kind} has nothing to tell that by"
+        if self.kind != "table":
+            return None
         column = kinds.TABLE_FILTERS[key]
         return None if getattr(self.table, column) else f"source.table.{column} names no column to tell that by"
 
     def lacks_text(self, field: str) -> str | None:
         """Why a field of the text cannot be had; None where it can."""
-        if self.reader == "patstat_bulk":
-            return None if field in kinds.PATSTAT_TEXTS else "PATSTAT has no such texts"
-        if self.kind == "patentsview":
-            return None if field in kinds.PATENTSVIEW_TEXTS else "descriptions of PatentsView are not read"
-        return None if getattr(self.table, field) else f"source.table.{field} names no column"
+        if self.kind == "table":
+            return None if getattr(self.table, field) else f"source.table.{field} names no column"
+        served = kinds.PATENTSVIEW_TEXTS if self.kind == "patentsview" else tuple(kinds.PATSTAT_TEXTS)
+        return None if field in served else f"a source of kind {self.kind} has no such field"

@@ -1,16 +1,19 @@
 """A PATSTAT Global delivery as a source of documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import polars as pl
 
 from ipcascade.core.classifications import SYMBOLS, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.strict_csv import BLOCK_BYTES
-from ipcascade.sources.base import OwnFilter, Source
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.sources.base import OwnFilter, Source, TableCount
 from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_SYMBOLS, PATSTAT_TEXTS
+from ipcascade.sources.options import PostgresOptions
+from ipcascade.sources.patstat.database import Database
 from ipcascade.sources.patstat.tables import Delivery
 
 DUMMY_KINDS = ("D", "Q", "D2")
@@ -34,7 +37,27 @@ def open_patstat(
 
     An application is known by its appln_id. Raises UserError as `delivery_files` does.
     """
-    return _Patstat(Delivery.open(folder, titles, classification, block_bytes), classification)
+    delivery = Delivery.open(folder, titles, classification, block_bytes)
+    return _Patstat(delivery, classification, delivery.contents.notes)
+
+
+class _Reader(Protocol):
+    """What reads PATSTAT's tables: a delivery, or a database."""
+
+    counts: dict[str, TableCount]
+
+    @property
+    def place(self) -> str: ...
+
+    def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]: ...
+
+    def checksum(self) -> str: ...
+
+
+def open_postgres(options: PostgresOptions, corpus: CorpusOptions) -> Source:
+    """A database that PATSTAT was loaded into. Raises UserError where it cannot be reached."""
+    note = "the rows of a database are read as they are: whether all of a delivery were loaded could not be checked"
+    return _Patstat(Database(options, corpus), corpus.classification, [note])
 
 
 class _Patstat(Source):
@@ -43,29 +66,29 @@ class _Patstat(Source):
     filters = frozenset(PATSTAT_FILTERS)
     own_filters = (OwnFilter("no dummy application", ~IS_DUMMY),)
 
-    def __init__(self, delivery: Delivery, classification: Classification) -> None:
+    def __init__(self, reader: _Reader, classification: Classification, notes: Sequence[str]) -> None:
         super().__init__()
         self.symbol_name = SYMBOLS[classification]
         self._symbols = PATSTAT_SYMBOLS[classification]
-        self.place = str(delivery.folder)
-        self.notes = list(delivery.contents.notes)
-        self.counts = delivery.counts
-        self._delivery = delivery
+        self.place = reader.place
+        self.notes = list(notes)
+        self.counts = reader.counts
+        self._reader = reader
 
     def applications(self) -> Iterator[pl.DataFrame]:
-        for batch in self._delivery.read("tls201", list(APPLICATIONS)):
+        for batch in self._reader.read("tls201", list(APPLICATIONS)):
             yield batch.rename(APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
 
     def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
         table, column = self._symbols
         names = {"appln_id": "application", column: "symbol", "ipc_value": "value"}
-        for batch in self._delivery.read(table, ["appln_id", column, *(["ipc_value"] if values else [])]):
+        for batch in self._reader.read(table, ["appln_id", column, *(["ipc_value"] if values else [])]):
             yield batch.rename(names, strict=False)
 
     def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:
         table, column = PATSTAT_TEXTS[field]
         names = {"appln_id": "application", f"{column}_lg": "language", column: "text"}
-        for batch in self._delivery.read(table, list(names), task=task):
+        for batch in self._reader.read(table, list(names), task=task):
             yield batch.rename(names)
 
     def table_of(self, field: str | None) -> str:
@@ -86,4 +109,4 @@ class _Patstat(Source):
         )
 
     def checksum(self) -> str:
-        return self._delivery.checksum()
+        return self._reader.checksum()

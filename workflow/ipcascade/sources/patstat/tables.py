@@ -50,6 +50,11 @@ class Delivery:
         """
         return cls(folder, find(folder, needed_tables(titles, classification)), block_bytes=block_bytes)
 
+    @property
+    def place(self) -> str:
+        """What is read, for messages."""
+        return str(self.folder)
+
     def checksum(self) -> str:
         """SHA-256 over the names, sizes and CRC-32s of the delivery's files (whole contents of extracted CSVs)."""
         return checksum(self.contents)
@@ -145,7 +150,7 @@ def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
         if typed.null_count() > present.null_count():
             wrong = int((typed.is_null() & present.is_not_null()).arg_max() or 0)
             block.refuse(wrong, f"{column} is {shown(present[wrong])}, not {expected}")
-        series.append(_without_missing(typed, column))
+        series.append(without_missing(typed, column))
     return pl.DataFrame(series)
 
 
@@ -199,7 +204,7 @@ COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
 }
 
 
-def _without_missing(values: pl.Series, column: str) -> pl.Series:
+def without_missing(values: pl.Series, column: str) -> pl.Series:
     """Null in place of the numbers and dates that PATSTAT writes where a value is not known."""
     if column == "docdb_family_id":
         return values.set(values == 0, None)

@@ -1,0 +1,204 @@
+"""PATSTAT in a PostgreSQL database as a stream of the same typed tables as a delivery has.
+
+Read only, in one transaction, so that all is of one moment. Who connects where is said by libpq's own means: a service
+file and a password file, or its environment variables. Nothing of it is in the config.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import polars as pl
+import pyarrow as pa
+
+from ipcascade.core.errors import UserError
+from ipcascade.core.progress import Progress
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.sources.base import TableCount
+from ipcascade.sources.options import PostgresOptions
+from ipcascade.sources.patstat.tables import FIRST_YEAR, UNKNOWN_YEAR, without_missing
+
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Connection
+
+TABLES = {
+    "tls201": "tls201_appln",
+    "tls202": "tls202_appln_title",
+    "tls203": "tls203_appln_abstr",
+    "tls209": "tls209_appln_ipc",
+    "tls224": "tls224_appln_cpc",
+    "tls229": "tls229_appln_nace2",
+    "tls230": "tls230_appln_techn_field",
+}
+"""What PATSTAT calls its tables."""
+TYPES = {
+    "appln_id": "integer", "docdb_family_id": "integer", "appln_filing_year": "integer", "appln_filing_date": "date",
+}  # fmt: skip
+"""SQL types that columns are read as; all others as text."""
+CONNECTION = "postgresql:///?application_name=ipcascade&options=" + quote("-c default_transaction_read_only=on")
+
+
+class Database:
+    """An opened database. counts: rows of each table that was read to its end."""
+
+    def __init__(self, options: PostgresOptions, corpus: CorpusOptions) -> None:
+        self._options = options
+        self._connection = _connect(options)
+        self._names: dict[str, tuple[str, dict[str, str]]] = {}
+        self._corpus = corpus
+        self.counts: dict[str, TableCount] = {}
+
+    @property
+    def place(self) -> str:
+        """What is read, for messages."""
+        return _place(self._options)
+
+    def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]:
+        """Stream `columns` of `table` ("tls201") in batches, at least one; types and missing values as in a delivery.
+
+        Of other tables than the applications only rows of those that the filters of the corpus can keep are asked for.
+        Raises UserError for a table or column that is not there, and for a value that is none of its column.
+        """
+        rows = 0
+        with Progress(task or f"read {table}", None, "rows") as progress:
+            for batch in self._batches(self._query(table, columns)):
+                found = pl.from_arrow(batch)
+                assert isinstance(found, pl.DataFrame)
+                frame = pl.DataFrame([self._typed(table, found[column]) for column in columns])
+                rows += frame.height
+                progress.advance(frame.height)
+                yield frame
+        self.counts[table] = TableCount(rows, None)
+
+    def checksum(self) -> str:
+        """SHA-256 over the names of the tables that were read and the numbers of their rows: not of their content."""
+        facts = sorted(f"{table} {self._names[table][0]} {count.rows}" for table, count in self.counts.items())
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+    def _typed(self, table: str, values: pl.Series) -> pl.Series:
+        column = values.name
+        if values.dtype == pl.String:
+            trimmed = values.str.strip_chars_end() if column.endswith("_class_symbol") else values.str.strip_chars()
+            values = trimmed.set(trimmed.str.len_bytes() == 0, None)
+        if column == "appln_id" and values.null_count():
+            raise UserError(f"{self.place}: {table} has a row without appln_id")
+        wrong = pl.Series([], dtype=values.dtype)
+        if column == "appln_filing_year":
+            wrong = values.filter((values != 0) & ~values.is_between(FIRST_YEAR, UNKNOWN_YEAR))
+        elif values.dtype == pl.Int32:
+            wrong = values.filter(values < 0)
+        if len(wrong):
+            raise UserError(f"{self.place}: {table} has {wrong[0]} as {column}, which cannot be; correct it there")
+        return without_missing(values, column)
+
+    def _query(self, table: str, columns: Sequence[str]) -> str:
+        name, names = self._found(table)
+        missing = [column for column in columns if column not in names]
+        if missing:
+            raise UserError(
+                f"{self.place}: {name} has no column {missing[0]!r}; it has {', '.join(sorted(names)) or 'none'}"
+            )
+        wanted = ", ".join(
+            f"CAST({_quoted(names[column])} AS {TYPES.get(column, 'text')}) AS {_quoted(column)}" for column in columns
+        )
+        query = f"SELECT {wanted} FROM {self._qualified(name)}"
+        if table != "tls201" and (conditions := self._conditions()):
+            applications, of_applications = self._found("tls201")
+            id_ = _quoted(of_applications["appln_id"])
+            kept = f"SELECT {id_} FROM {self._qualified(applications)} WHERE {' AND '.join(conditions)}"
+            query += f" WHERE {_quoted(names['appln_id'])} IN ({kept})"
+        return query
+
+    def _conditions(self) -> list[str]:
+        """What applications must fulfil at least to pass the filters of the corpus."""
+        corpus, (_, names) = self._corpus, self._found("tls201")
+        among = {"ipr_type": corpus.ipr_types, "appln_kind": corpus.kinds, "appln_auth": corpus.offices}
+        conditions = [
+            f"trim(CAST({_quoted(names[column])} AS text)) IN ({', '.join(map(_literal, values))})"
+            for column, values in among.items()
+            if values is not None and column in names
+        ]
+        bounds = {">=": corpus.first_year, "<=": corpus.last_year}
+        year = names.get("appln_filing_year")
+        if year is not None:
+            conditions += [f"{_quoted(year)} {sign} {bound}" for sign, bound in bounds.items() if bound is not None]
+        return conditions
+
+    def _found(self, table: str) -> tuple[str, dict[str, str]]:
+        """The name of a table as the database has it, and those of its columns by what PATSTAT calls them."""
+        if table not in self._names:
+            wanted = self._options.tables.get(table, TABLES[table])  # type: ignore[call-overload]
+            rows = pl.from_arrow(
+                pa.Table.from_batches(
+                    self._batches(
+                        "SELECT CAST(table_name AS text) AS t, CAST(column_name AS text) AS c"
+                        f" FROM information_schema.columns WHERE table_schema = {_literal(self._options.in_schema)}"
+                        f" AND lower(table_name) = lower({_literal(wanted)})"
+                    )
+                )
+            )
+            assert isinstance(rows, pl.DataFrame)
+            tables = rows["t"].unique().to_list()
+            if not tables:
+                raise UserError(
+                    f"{self.place} has no table {wanted!r} in the schema {self._options.in_schema!r} that can be read; "
+                    "see source.postgres in the config"
+                )
+            name = wanted if wanted in tables else sorted(tables)[0]
+            columns = rows.filter(pl.col("t") == name)["c"].to_list()
+            self._names[table] = name, {column.lower(): column for column in columns}
+        return self._names[table]
+
+    def _qualified(self, name: str) -> str:
+        return f"{_quoted(self._options.in_schema)}.{_quoted(name)}"
+
+    def _batches(self, query: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query as they come, at least one batch."""
+        from adbc_driver_manager.dbapi import Error
+
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(query)
+                reader = cursor.fetch_record_batch()
+                yield from reader
+                yield pa.RecordBatch.from_pylist([], reader.schema)
+        except (Error, OSError) as error:  # OSError: while rows come
+            raise UserError(f"{self.place}: {_reason(error)}") from error
+
+
+def _connect(options: PostgresOptions) -> "Connection":
+    from adbc_driver_manager.dbapi import Error
+    from adbc_driver_postgresql import dbapi
+
+    service = f"&service={quote(options.service, safe='')}" if options.service else ""
+    try:
+        connection = dbapi.connect(CONNECTION + service)
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    except Error as error:
+        raise UserError(
+            f"{_place(options)} cannot be reached: {_reason(error)}; say where it is in libpq's service file "
+            "(source.postgres.service) or in PGHOST, PGDATABASE and PGUSER, and the password in ~/.pgpass"
+        ) from error
+    return connection
+
+
+def _place(options: PostgresOptions) -> str:
+    return f"the database of the service {options.service!r}" if options.service else "the database"
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text.partition("[libpq] ")[2].removesuffix(". SQLSTATE: 25006") or text
+
+
+def _quoted(name: str) -> str:
+    """A name as SQL takes it literally."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(value: Any) -> str:
+    """A text as SQL takes it literally, whatever standard_conforming_strings is."""
+    text = str(value).replace("\\", "\\\\").replace("'", "''")
+    return f"E'{text}'"
