@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -56,6 +58,20 @@ class Project:
         merged = {name: {**CONFIG.get(name, {}), **sections.get(name, {})} for name in CONFIG.keys() | sections.keys()}
         merged["encoder"] = {"name": "encoder", "revision": None}
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(merged))
+
+
+@contextmanager
+def edited(path: Path, edit: Callable[[str], str]) -> Iterator[None]:
+    """A file with other contents, put back afterwards with its old time."""
+    before, times = path.read_text(), path.stat()
+    after = edit(before)
+    assert after != before
+    path.write_text(after)
+    try:
+        yield
+    finally:
+        path.write_text(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def rules_in(output: str) -> set[str]:

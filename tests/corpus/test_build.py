@@ -279,7 +279,7 @@ def test_funnel_adds_up_and_says_what_was_dropped(tmp_path):
     assert sum(entry["symbols"] for entry in codes) == symbols["dropped_outside_label_tree"]
     assert codes == sorted(codes, key=lambda entry: -entry["symbols"])
     assert funnel["tables"] == {
-        name: {"rows": len(tables[name]), "row_count": len(tables[name]), "checked": True}
+        name: {"rows": len(tables[name]), "row_count": len(tables[name]), "checked": True, "quarantined": 0}
         for name in ("tls201", "tls203", "tls209")
     }
     assert funnel["notes"] == []
@@ -341,7 +341,7 @@ def test_only_the_ten_most_frequent_dropped_codes_are_named(tmp_path):
 
 def test_tables_without_a_row_count_are_marked_unchecked(tmp_path):
     _, funnel = make(tmp_path, small(), counts=None)
-    assert funnel["tables"]["tls201"] == {"rows": 3, "row_count": None, "checked": False}
+    assert funnel["tables"]["tls201"] == {"rows": 3, "row_count": None, "checked": False, "quarantined": 0}
     assert len(funnel["notes"]) == 1 and "no RowCount file" in funnel["notes"][0]
 
 

@@ -55,7 +55,9 @@ def test_provenance_is_beside_the_files_and_not_in_them(tmp_path):
         provenance = read_provenance(tmp_path / name)
         assert provenance["inputs"]["label_tree"] == file_checksum(IPC)
         assert len(provenance["inputs"]["source"]) == 64
-        assert provenance["options"].keys() == {"seed", "corpus", "source.table", "source.postgres"}
+        assert provenance["options"].keys() == {
+            "seed", "corpus", "source.table", "source.postgres", "source.malformed_share",
+        }  # fmt: skip
     assert "provenance" not in read_json(tmp_path / "funnel.json")
 
 

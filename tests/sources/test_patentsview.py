@@ -49,7 +49,7 @@ def test_patents_become_documents(tmp_path):
     assert corpus["text"].to_list() == [f"{LONG} {i}" for i in ("3930271", "7654321", "10248910")]
     dropped = {code["code"]: code["symbols"] for code in funnel["symbols"]["most_frequent_dropped_codes"]}
     assert dropped == {"H98Z": 1, "00": 1}
-    assert funnel["tables"]["g_ipc_at_issue"] == {"rows": 7, "row_count": None, "checked": False}
+    assert funnel["tables"]["g_ipc_at_issue"] == {"rows": 7, "row_count": None, "checked": False, "quarantined": 0}
 
 
 def test_only_utility_patents_that_stand(tmp_path):

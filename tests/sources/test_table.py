@@ -323,9 +323,7 @@ def test_what_a_table_cannot_serve_is_refused_by_name(corpus, problem):
 
 
 def test_patstat_has_no_claims():
-    with pytest.raises(
-        UserError, match=r"corpus.text: 'first_claim' cannot be part of texts: a source of kind"
-    ):
+    with pytest.raises(UserError, match=r"corpus.text: 'first_claim' cannot be part of texts: a source of kind"):
         load({"corpus": {"text": ["abstract", "first_claim"]}})
     with pytest.raises(UserError, match=r"corpus.text is .*: 'abstract' must be in the list"):
         load({"corpus": {"text": ["title"]}})

@@ -31,6 +31,7 @@ PROMISED = [
     "results/run_config.yaml",
     "results/corpus/corpus.parquet",
     "results/corpus/funnel.json",
+    "results/corpus/quarantine.csv",
     "results/splits/splits.parquet",
     "results/splits/audit.json",
     *(f"results/tokens/{name}" for name in (TOKEN_IDS, TOKEN_OFFSETS, TOKEN_FACTS)),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ipcascade.orchestration.fingerprint import Package
-from projects import Project, rules_in
+from projects import Project, edited, rules_in
 
 pytestmark = pytest.mark.workflow
 TARGETS = {"all", "tables", "figures", "baseline", "predictions"}
@@ -24,20 +24,6 @@ DECODED = {"metrics", "table2", "source_effects"} | ANALYSIS
 SCORED = {"index_neighbours", "combine", "thresholds"} | DECODED
 AFTER_TRAINING = {"score", "history", "figure3"} | SCORED
 UNUSED = "\n\ndef unused_helper(value):\n    return value + 1\n"
-
-
-@contextmanager
-def edited(path, edit) -> Iterator[None]:
-    """A file with other contents, put back afterwards with its old time."""
-    before, times = path.read_text(), path.stat()
-    after = edit(before)
-    assert after != before
-    path.write_text(after)
-    try:
-        yield
-    finally:
-        path.write_text(before)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 @contextmanager
@@ -103,8 +89,8 @@ def test_every_rule_has_the_name_of_its_command(graph):
     commands = {path.stem for path in (graph.package / "commands").glob("[a-z]*.py")}
     # Not asked for here, or no rule at all: what a person calls at a terminal.
     others = (
-        "classify comparison costs crate delivery_texts demo_projects figure6 input_metrics join_predictions matrix "
-        "matrix_figure predict prediction_facts release schema summary"
+        "classify comparison costs crate delivery_texts demo_projects figure6 input_metrics inspect join_predictions "
+        "matrix matrix_figure predict prediction_facts release schema summary"
     )
     assert commands - graph.rules == set(others.split())
     assert graph.rules <= commands

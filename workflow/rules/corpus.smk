@@ -64,6 +64,7 @@ rule corpus:
     output:
         corpus="results/corpus/corpus.parquet",
         funnel="results/corpus/funnel.json",
+        quarantine="results/corpus/quarantine.csv",
     log:
         "logs/corpus.log",
     benchmark:
@@ -78,12 +79,12 @@ rule corpus:
     params:
         config=run_config,
         source=source_path,
-        options=options("seed", "corpus", "source.table", "source.postgres"),
+        options=options("seed", "corpus", "source.table", "source.postgres", "source.malformed_share"),
         code=code_of_reading("corpus"),
     shell:
         "python -m ipcascade corpus --config {params.config} --threads {threads} --log {log}"
         " --source={params.source:q} --label-tree={input.label_tree:q}"
-        " --corpus {output.corpus} --funnel {output.funnel}"
+        " --corpus {output.corpus} --funnel {output.funnel} --quarantine {output.quarantine}"
 
 
 rule delivery_texts:
@@ -120,6 +121,7 @@ rule delivery_texts:
             "corpus.classification",
             "source.table",
             "source.postgres",
+            "source.malformed_share",
         ),
         code=code_of_reading("delivery_texts"),
     shell:

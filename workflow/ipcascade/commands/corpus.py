@@ -9,7 +9,8 @@ from ipcascade.commands._scratch import scratch_folder
 from ipcascade.config import Config, section_options
 from ipcascade.core.block_files import write_blocks
 from ipcascade.core.classifications import TREES
-from ipcascade.core.files import write_json
+from ipcascade.core.csv_tables import Table, write_csv_table
+from ipcascade.core.files import Kind, write_json
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.paths import expanded
 from ipcascade.core.provenance import write_provenance
@@ -18,6 +19,8 @@ from ipcascade.corpus.scratch import scratch_in
 from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
+QUARANTINE = Table({"table": Kind.TEXT, "file": Kind.TEXT, "line": Kind.INTEGER, "reason": Kind.TEXT})
+"""Rows that were left out."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_label_tree(parser)
     parser.add_argument("--corpus", type=Path, required=True, help="corpus.parquet to write")
     parser.add_argument("--funnel", type=Path, required=True, help="funnel.json to write")
+    parser.add_argument("--quarantine", type=Path, help="quarantine.csv to write (default: beside the funnel)")
 
 
 def run(args: argparse.Namespace, config: Config) -> None:
@@ -45,9 +49,14 @@ def run(args: argparse.Namespace, config: Config) -> None:
     for note in source.notes:
         log.warning("%s: %s", source.place, note)
     write_json(args.funnel, funnel)
-    options = section_options(config, "seed", "corpus", "source.table", "source.postgres")
+    quarantine = args.quarantine or args.funnel.with_name("quarantine.csv")
+    left_out = source.quarantine.lines()
+    if left_out:
+        log.warning("%s: %s malformed rows were left out: %s", source.place, f"{len(left_out):,}", quarantine)
+    write_csv_table(quarantine, QUARANTINE, (dict(zip(QUARANTINE.columns, row, strict=True)) for row in left_out))
+    options = section_options(config, "seed", "corpus", "source.table", "source.postgres", "source.malformed_share")
     checksums = {"source": source.checksum()}
-    for path in (args.funnel, args.corpus):
+    for path in (args.funnel, quarantine, args.corpus):
         write_provenance(path, options, {"label_tree": table}, checksums)
     for step in funnel["steps"]:
         log.info(

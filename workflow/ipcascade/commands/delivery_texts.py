@@ -37,7 +37,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     source = open_source(config.source, args.source, config.corpus)
     with scratch_in(scratch_folder(config.source, args.texts)) as scratch:
         write_blocks(args.texts, every_text(source, config.corpus, split_of, scratch))
-    options = section_options(config, "source.table", "source.postgres", *(f"corpus.{name}" for name in DECIDING))
+    sections = ("source.table", "source.postgres", "source.malformed_share")
+    options = section_options(config, *sections, *(f"corpus.{name}" for name in DECIDING))
     inputs = {"corpus": args.corpus, "splits": args.splits}
     write_provenance(args.texts, options, inputs, {"source": source.checksum()})
     split = read_parquet(args.texts, ["split"])["split"]

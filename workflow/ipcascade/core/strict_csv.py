@@ -23,6 +23,7 @@ BLOCK_BYTES = 8 << 20
 _CHUNK = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _QUOTE, _LINE_FEED, _CARRIAGE_RETURN = b'"\n\r'
+NOT_UTF8 = "{} is not valid UTF-8"
 _DELIMITERS = {",": "comma", "\t": "tab"}
 # What may come before a quote that opens, and after one that closes; a quote, where two stand for one.
 _IS_BEFORE, _IS_AFTER = (
@@ -77,6 +78,11 @@ class CsvFile:
         with self.open() as content:
             line = line_of_record(content, record)
         self.refuse(line, problem)
+
+    def lines_of(self, records: Sequence[int]) -> list[int]:
+        """The lines of rows, counted as in `refuse_record`, in ascending order."""
+        with self.open() as content:
+            return lines_of_records(content, records)
 
     def _header(self, stream: "_CheckedStream", block_bytes: int) -> list[str]:
         first = stream.first_line(block_bytes)
@@ -157,11 +163,19 @@ class CsvBlock:
 
     def text(self, column: str) -> pa.Array:
         """A column as text. Raises UserError where it is not UTF-8."""
+        texts, wrong = self.text_or_none(column)
+        if wrong:
+            self.refuse(wrong[0], NOT_UTF8.format(column))
+        return texts
+
+    def text_or_none(self, column: str) -> tuple[pa.Array, list[int]]:
+        """A column as text, null where it is not UTF-8; and the rows, from 0, where it is not."""
         try:
-            return self.values[column].cast(pa.string())
+            return self.values[column].cast(pa.string()), []
         except pa.ArrowInvalid:
-            row = next(row for row, value in enumerate(self.values[column]) if not _is_utf8(value.as_py()))
-            self.refuse(row, f"{column} is not valid UTF-8")
+            values = self.values[column].to_pylist()
+            wrong = [row for row, value in enumerate(values) if not _is_utf8(value)]
+            return pa.array([None if row in set(wrong) else value.decode() for row, value in enumerate(values)]), wrong
 
     def has_any(self, column: str, characters: bytes) -> bool:
         """Whether a value of a column may have one of the characters; if not, none has. Fast."""
@@ -361,9 +375,15 @@ def line_of_quoted_value(content: BinaryIO, place: int) -> int:
 
 def line_of_record(content: BinaryIO, record: int) -> int:
     """The line, from 1, on which a row starts; rows are counted from 1 after the header, without blank lines."""
+    return lines_of_records(content, [record])[0]
+
+
+def lines_of_records(content: BinaryIO, records: Sequence[int]) -> list[int]:
+    """The line of each of some rows, in ascending order; the content is read once."""
+    found: list[int] = []
     inside = lines = seen = 0
     at_start = True
-    while chunk := content.read(_CHUNK):
+    while len(found) < len(records) and (chunk := content.read(_CHUNK)):
         data = np.frombuffer(chunk, dtype=np.uint8)
         quotes, feeds = np.flatnonzero(data == _QUOTE), np.flatnonzero(data == _LINE_FEED)
         ends = feeds[(np.searchsorted(quotes, feeds) + inside) % 2 == 0]
@@ -371,10 +391,11 @@ def line_of_record(content: BinaryIO, record: int) -> int:
         at_start = bool(starts.size) and int(starts[-1]) == len(data)
         starts = starts[: len(starts) - at_start]
         starts = starts[(data[starts] != _LINE_FEED) & (data[starts] != _CARRIAGE_RETURN)]
-        if seen + len(starts) > record:
-            return lines + 1 + int(np.searchsorted(feeds, starts[record - seen]))
+        while len(found) < len(records) and seen + len(starts) > records[len(found)]:
+            start = starts[records[len(found)] - seen]
+            found.append(lines + 1 + int(np.searchsorted(feeds, start)))
         seen, lines, inside = seen + len(starts), lines + len(feeds), (inside + len(quotes)) % 2
-    return lines + 1
+    return found + [lines + 1] * (len(records) - len(found))
 
 
 def shown(text: str, longest: int = 60) -> str:

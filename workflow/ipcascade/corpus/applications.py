@@ -12,7 +12,7 @@ from ipcascade.corpus.scratch import Scratch, parts_of
 from ipcascade.sources.base import Source
 
 # Bytes that sorting a key takes, and that may be taken.
-KEY_BYTES, MOST_BYTES = 32, 256 << 20
+KEY_BYTES, MOST_BYTES = 32, 64 << 20
 
 
 @dataclass(frozen=True)

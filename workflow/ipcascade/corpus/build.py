@@ -28,7 +28,7 @@ from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
 from ipcascade.sources.base import Source
 
 # Bytes that joining takes per application, per document with its text; measured (docs/benchmarks.md), rounded up.
-APPLICATION_BYTES, DOCUMENT_BYTES = 300, 4_000
+APPLICATION_BYTES, DOCUMENT_BYTES = 400, 4_000
 
 
 class CorpusBuild:
@@ -86,7 +86,12 @@ class CorpusBuild:
             "steps": self._funnel.steps,
             "symbols": self._symbols.facts(),
             "tables": {
-                table: {"rows": count.rows, "row_count": count.expected, "checked": count.expected is not None}
+                table: {
+                    "rows": count.rows,
+                    "row_count": count.expected,
+                    "checked": count.expected is not None,
+                    "quarantined": count.quarantined,
+                }
                 for table, count in sorted(self._source.counts.items())
             },
             "notes": list(self._source.notes),

@@ -56,8 +56,7 @@ class CorpusOptions(Section):
     office_preference: Distinct = ["WO", "EP", "US", "GB", "CA", "AU"]
     """Which application represents a DOCDB family: these offices first, in this order, then the earliest filing."""
     documents: Count | None = 177_000
-    """Sample size; a smaller sample is a subset of a larger one. null keeps every document (their texts must fit in
-    memory: about 100 GB for the whole of PATSTAT)."""
+    """Sample size; a smaller sample is a subset of a larger one. null keeps every document."""
 
     @field_validator("text")
     @classmethod

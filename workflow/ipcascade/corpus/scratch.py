@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 PARTS = 128
-_WAITING_BYTES = 256 << 20
+_WAITING_BYTES = 32 << 20
 """Bytes of all tables that wait in memory, to be written together or, where nothing more comes, never."""
 
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -90,10 +90,9 @@ class Scratch:
         (self._folder / name).mkdir(parents=True, exist_ok=True)
         for part in np.flatnonzero(np.diff(bounds)).tolist():
             rows = table.slice(bounds[part], bounds[part + 1] - bounds[part])
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
             with (
                 self._path(name, part).open("ab") as file,
-                pa.ipc.new_stream(file, table.schema, options=options) as out,
+                pa.ipc.new_stream(file, table.schema, options=_PACKED) as out,
             ):
                 out.write_table(rows)
 

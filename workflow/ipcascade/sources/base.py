@@ -12,13 +12,16 @@ from typing import NoReturn
 
 import polars as pl
 
+from ipcascade.sources.quarantine import Quarantine
+
 
 @dataclass
 class TableCount:
-    """Rows of a table: as read, and as the source says how many there are (None where it does not)."""
+    """Rows of a table: as read, as the source says (None where it does not), and how many of them were left out."""
 
     rows: int
     expected: int | None
+    quarantined: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Source(ABC):
     place: the folder or file, for messages; id_name: what the source calls the id of an application; start: the first
     step of the funnel, and the unit that it counts; symbol_name: what a label is cut from; own_filters: applied before
     those of the config; filters: keys of the section `corpus` that it can serve, of those that need a column; notes:
-    sentences on what could not be checked; counts: rows of each table that was read to its end.
+    sentences on what could not be checked; counts: rows of each table that was read to its end; quarantine: rows that
+    were left out.
     """
 
     place: str
@@ -51,6 +55,7 @@ class Source(ABC):
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.counts: dict[str, TableCount] = {}
+        self.quarantine = Quarantine(0.0)
 
     @abstractmethod
     def applications(self) -> Iterator[pl.DataFrame]:

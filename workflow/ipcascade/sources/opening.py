@@ -18,7 +18,7 @@ def open_source(options: SourceOptions, path: Path, corpus: CorpusOptions) -> So
     if options.kind == "patstat_sql":
         return open_postgres(options.postgres, corpus)
     if options.kind == "patentsview":
-        return open_patentsview(path, corpus.text, corpus.classification)
+        return open_patentsview(path, corpus.text, corpus.classification, options.malformed_share)
     if options.kind == "table":
         return open_table(path, options.table)
-    return open_patstat(path, "title" in corpus.text, corpus.classification)
+    return open_patstat(path, "title" in corpus.text, corpus.classification, malformed_share=options.malformed_share)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Literal
 
-from ipcascade.core.options import Count, Section, Text
+from ipcascade.core.options import Count, Section, Share, Text
 from ipcascade.sources import kinds
 
 Kind = Literal["patstat_bulk", "patstat_sql", "patentsview", "table", "demo"]
@@ -71,6 +71,9 @@ class SourceOptions(Section):
     """Of patstat_bulk the folder of the delivery: zips (2025 on), nested zips (2018 to 2024) or extracted CSVs. Of
     patentsview the folder of the tables (g_patent.tsv.zip and others). Of table a file (.csv, .tsv, .jsonl, each also
     .gz, or .parquet) or a folder of such files. Needed for these three."""
+    malformed_share: Share = 0.0001
+    """Share of a table's rows (of patstat_bulk, patentsview) that are left out, at most, for a value that cannot be,
+    such as a date of letters. They are listed in results/corpus/quarantine.csv; more than that end the run."""
     memory_mb: Count = 256
     """Memory in MiB that joins of the source's tables may take at a time; results do not depend on it. What is more is
     put on disk. Beside it come some 600 MiB, and 8 bytes per application (PATSTAT: 1 GiB)."""

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+import numpy as np
 import polars as pl
 
 from ipcascade.core.archives import READ_ERRORS, damage, errors_as_sentences, opened
@@ -18,24 +19,29 @@ from ipcascade.core.classifications import SYMBOLS, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
 from ipcascade.core.progress import Progress
-from ipcascade.core.strict_csv import CsvFile, shown
+from ipcascade.core.strict_csv import NOT_UTF8, CsvBlock, CsvFile, shown
 from ipcascade.sources.base import OwnFilter, Source, TableCount
 from ipcascade.sources.kinds import PATENTSVIEW_FILTERS, PATENTSVIEW_SYMBOLS
 from ipcascade.sources.patentsview.families import families
 from ipcascade.sources.patentsview.files import ABSTRACTS, APPLICATIONS, CLAIMS, PATENTS, RELATED, Tables, find_tables
 from ipcascade.sources.patentsview.ids import id_of, numbers_of
+from ipcascade.sources.quarantine import Quarantine
 
 REMEDY = "fetch the file again"
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 TEXTS = {"abstract": (ABSTRACTS, "patent_abstract"), "title": (PATENTS, "patent_title")}
 
 
-def open_patentsview(folder: Path, fields: Sequence[str], classification: Classification) -> Source:
+def open_patentsview(
+    folder: Path, fields: Sequence[str], classification: Classification, malformed_share: float = 0.0
+) -> Source:
     """The tables in a folder, with some fields of the text and labels of a classification.
 
-    Raises UserError as `find_tables` does.
+    malformed_share: as of `open_patstat`. Raises UserError as `find_tables` does.
     """
-    return _PatentsView(find_tables(folder, fields, classification), classification)
+    source = _PatentsView(find_tables(folder, fields, classification), classification)
+    source.quarantine = Quarantine(malformed_share)
+    return source
 
 
 class _PatentsView(Source):
@@ -144,11 +150,11 @@ class _PatentsView(Source):
         """The claims that come first. Of a patent all claims are in one file, in any order."""
         for file in self._tables.files[CLAIMS]:
             order = {"claim_sequence": "order"}
-            firsts = pl.concat(
-                [batch.drop_nulls() for batch in self._read_file(CLAIMS, file, order, task)]
-            ).with_columns(pl.col("order").cast(pl.Int64, strict=False))
+            firsts = pl.concat([batch.drop_nulls() for batch in self._read_file(file, order, task)]).with_columns(
+                pl.col("order").cast(pl.Int64, strict=False)
+            )
             firsts = firsts.group_by("application").agg(pl.col("order").min())
-            for batch in self._read_file(CLAIMS, file, order | {"claim_text": "text"}, task):
+            for batch in self._read_file(file, order | {"claim_text": "text"}, task):
                 batch = batch.with_columns(pl.col("order").cast(pl.Int64, strict=False))
                 yield batch.join(firsts, on=["application", "order"], how="semi", maintain_order="left").select(
                     "application", "text", language=pl.lit(None, pl.String)
@@ -156,27 +162,40 @@ class _PatentsView(Source):
 
     def _read(self, table: str, columns: dict[str, str], task: str | None = None) -> Iterator[pl.DataFrame]:
         """application and some columns, under their new names, of a table of one file; counts its rows."""
-        rows = 0
-        for batch in self._read_file(table, self._tables.files[table][0], columns, task or f"read {table}"):
-            rows += len(batch)
-            yield batch
-        self.counts[table] = TableCount(rows, None)
+        yield from self._read_file(self._tables.files[table][0], columns, task or f"read {table}")
 
-    def _read_file(self, table: str, file: Path, columns: dict[str, str], task: str) -> Iterator[pl.DataFrame]:
-        names = {"patent_id": "application", **columns}
+    def _read_file(self, file: Path, columns: dict[str, str], task: str) -> Iterator[pl.DataFrame]:
+        table = file.name.partition(".")[0]
+        self.quarantine.start(table)
+        rows = 0
         with Progress(task, None, "rows") as progress:
-            for block in _tsv(file).blocks(list(names)):
-                frame = pl.DataFrame(
-                    {new: pl.Series(new, block.text(old)).str.strip_chars() for old, new in names.items()}
-                )
-                frame = frame.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
-                ids = frame["application"]
-                numbers = numbers_of(ids)
-                if numbers.null_count():
-                    row = int(numbers.is_null().arg_max() or 0)
-                    block.refuse(row, f"patent_id is {shown(ids[row] or '')}, not a number of a US patent")
-                progress.advance(len(frame))
-                yield frame.with_columns(numbers)
+            for block in _tsv(file).blocks(["patent_id", *columns]):
+                frame, problems = _typed(block, {"patent_id": "application", **columns})
+                rows += block.rows
+                progress.advance(block.rows)
+                if problems:
+                    self.quarantine.add(table, block, sorted(problems.items()))
+                    frame = frame[np.setdiff1d(np.arange(block.rows), list(problems))]
+                yield frame
+        self.quarantine.check(table, rows)
+        self.counts[table] = TableCount(rows, None, len(self.quarantine.rows.get(table, ())))
+
+
+def _typed(block: CsvBlock, names: dict[str, str]) -> tuple[pl.DataFrame, dict[int, str]]:
+    """Columns of a block under new names, patents as numbers; and what is wrong with some rows of it, from 0."""
+    columns, problems = [], dict[int, str]()
+    for old, new in names.items():
+        texts, not_text = block.text_or_none(old)
+        for row in not_text:
+            problems.setdefault(row, NOT_UTF8.format(old))
+        columns.append(pl.Series(new, texts, dtype=pl.String).str.strip_chars())
+    frame = pl.DataFrame(columns)
+    frame = frame.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()))
+    ids = frame["application"]
+    numbers = numbers_of(ids)
+    for row in numbers.is_null().arg_true():
+        problems.setdefault(row, f"patent_id is {shown(ids[row] or '')}, not a number of a US patent")
+    return frame.with_columns(numbers), problems
 
 
 def _tsv(file: Path) -> CsvFile:

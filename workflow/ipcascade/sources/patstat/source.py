@@ -15,6 +15,7 @@ from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_SYMBOLS, PATSTAT_TE
 from ipcascade.sources.options import PostgresOptions
 from ipcascade.sources.patstat.database import Database
 from ipcascade.sources.patstat.tables import Delivery
+from ipcascade.sources.quarantine import Quarantine
 
 DUMMY_KINDS = ("D", "Q", "D2")
 # Ids above belong to dummy applications, which PATSTAT invents for cited numbers that it does not hold.
@@ -31,14 +32,22 @@ APPLICATIONS = {
 
 
 def open_patstat(
-    folder: Path, titles: bool = False, classification: Classification = "ipc", block_bytes: int = BLOCK_BYTES
+    folder: Path,
+    titles: bool = False,
+    classification: Classification = "ipc",
+    block_bytes: int = BLOCK_BYTES,
+    malformed_share: float = 0.0,
 ) -> Source:
     """A delivery, with the tables that a corpus needs, titles where they are part of the text.
 
-    An application is known by its appln_id. Raises UserError as `delivery_files` does.
+    malformed_share: of a table's rows, at most so many are left out for a value that cannot be. An application is known
+    by its appln_id. Raises UserError as `delivery_files` does.
     """
     delivery = Delivery.open(folder, titles, classification, block_bytes)
-    return _Patstat(delivery, classification, delivery.contents.notes)
+    delivery.quarantine = Quarantine(malformed_share)
+    source = _Patstat(delivery, classification, delivery.contents.notes)
+    source.quarantine = delivery.quarantine
+    return source
 
 
 class _Reader(Protocol):

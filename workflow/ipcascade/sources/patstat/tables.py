@@ -13,27 +13,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
 import polars as pl
 
 from ipcascade.core.archives import READ_ERRORS, damage
 from ipcascade.core.classifications import Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
-from ipcascade.core.strict_csv import BLOCK_BYTES, CsvBlock, CsvFile, shown
+from ipcascade.core.strict_csv import BLOCK_BYTES, NOT_UTF8, CsvBlock, CsvFile, shown
 from ipcascade.sources.base import TableCount
 from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part
+from ipcascade.sources.quarantine import Quarantine
 
 
 @dataclass
 class Delivery:
     """An opened delivery.
 
-    counts: an entry for every table that was read to its end; block_bytes: parsed at a time.
+    counts: an entry for every table that was read to its end; quarantine: rows that were left out; block_bytes: parsed
+    at a time.
     """
 
     folder: Path
     contents: Contents
     counts: dict[str, TableCount] = field(default_factory=dict)
+    quarantine: Quarantine = field(default_factory=lambda: Quarantine(0.0))
     block_bytes: int = BLOCK_BYTES
 
     @classmethod
@@ -69,14 +73,18 @@ class Delivery:
         """
         expected = self.contents.row_counts.get(table)
         rows = 0
+        self.quarantine.start(table)
         contents: dict[tuple[int, int], Part] = {}
         with Progress(task or f"read {table}", expected, "rows") as progress:
             for part in self.contents.parts[table]:
                 content = _Content(part)
                 before = rows
                 for block in content.file().blocks(columns, self.block_bytes):
-                    batch = _typed(block, columns)
-                    rows += batch.height
+                    batch, wrong = _typed(block, columns)
+                    rows += block.rows
+                    if wrong:
+                        self.quarantine.add(table, block, sorted(wrong.items()))
+                        batch = batch[np.setdiff1d(np.arange(block.rows), list(wrong))]
                     progress.advance(batch.height)
                     yield batch
                 if rows > before and (other := contents.setdefault(content.fingerprint, part)) is not part:
@@ -91,7 +99,8 @@ class Delivery:
                 f"{table} has {rows:,} rows where {counted} has {expected:,} (read: {files}); "
                 "fetch these files again, or all parts of the table from the same edition"
             )
-        self.counts[table] = TableCount(rows, expected)
+        self.quarantine.check(table, rows)
+        self.counts[table] = TableCount(rows, expected, len(self.quarantine.rows.get(table, ())))
 
 
 class _Content:
@@ -138,20 +147,25 @@ class _Summed(io.RawIOBase):
         return chunk
 
 
-def _typed(block: CsvBlock, columns: Sequence[str]) -> pl.DataFrame:
-    series = []
+def _typed(block: CsvBlock, columns: Sequence[str]) -> tuple[pl.DataFrame, dict[int, str]]:
+    """The columns of a block, and what is wrong with some rows of it, counted from 0: the first thing of each."""
+    series, problems = [], dict[int, str]()
     for column in columns:
-        text = pl.Series(column, block.text(column))
+        texts, not_text = block.text_or_none(column)
+        for row in not_text:
+            problems.setdefault(row, NOT_UTF8.format(column))
+        text = pl.Series(column, texts, dtype=pl.String)
         trimmed = text.str.strip_chars_end() if column.endswith("_class_symbol") else text.str.strip_chars()
         present = trimmed.set(trimmed.str.len_bytes() == 0, None)
         if column == "appln_id" and present.null_count():
-            block.refuse(int(present.is_null().arg_max() or 0), "appln_id is empty")
+            for row in present.is_null().arg_true():
+                problems.setdefault(row, "appln_id is empty")
         typed, expected = COLUMNS[column](present, block)
         if typed.null_count() > present.null_count():
-            wrong = int((typed.is_null() & present.is_not_null()).arg_max() or 0)
-            block.refuse(wrong, f"{column} is {shown(present[wrong])}, not {expected}")
+            for row in (typed.is_null() & present.is_not_null()).arg_true():
+                problems.setdefault(row, f"{column} is {shown(present[row])}, not {expected}")
         series.append(without_missing(typed, column))
-    return pl.DataFrame(series)
+    return pl.DataFrame(series), problems
 
 
 # Each of these takes the texts of a column of a block. It gives null for what is not what it describes.
