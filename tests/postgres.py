@@ -39,9 +39,14 @@ class Server:
         """What psql prints; content: for COPY from standard input."""
         assert PROGRAMS is not None
         words = [PROGRAMS / "psql", "-h", self.folder, "-U", "postgres", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1"]
+        words += ["-d", os.environ.get("PGDATABASE", "postgres")]
         for statement in statements:
             words += ["-c", statement]
-        return subprocess.run(words, input=content, text=True, check=True, capture_output=True).stdout
+        done = subprocess.run(
+            words, input=content, text=True, check=True, capture_output=True,
+            env=os.environ | {"PGCLIENTENCODING": "UTF8"},
+        )  # fmt: skip
+        return done.stdout
 
     def load(self, tables, schema="public", names=NAMES, upper=False):
         """Create tables of a delivery in a schema, and fill them."""

@@ -4,11 +4,13 @@ import pytest
 
 from deliveries import abstract, application, symbol, write_delivery
 from ipcascade.cli import main
+from ipcascade.commands._scratch import scratch_folder
 from ipcascade.core.documents import read_tree
 from ipcascade.core.files import file_checksum, read_facts, read_json, read_parquet
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.core.provenance import read_provenance
 from ipcascade.sources.demo.files import DELIVERY_FILES
+from ipcascade.sources.options import SourceOptions
 from support import config_file
 
 THREE_LEVELS = {"levels": ["section", "class", "subclass"]}
@@ -59,6 +61,41 @@ def test_provenance_is_beside_the_files_and_not_in_them(tmp_path):
             "seed", "corpus", "source.table", "source.postgres", "source.malformed_share",
         }  # fmt: skip
     assert "provenance" not in read_json(tmp_path / "funnel.json")
+
+
+def test_the_bytes_do_not_depend_on_memory(tmp_path):
+    sums = []
+    config = config_file(tmp_path, source={"kind": "demo", "demo": {"documents": 1500}}, corpus={"documents": None})
+    assert main(["demo_delivery", "--folder", str(tmp_path / "delivery"), "--config", str(config)]) == 0
+    for megabytes in (1, 500):
+        source = {"kind": "demo", "memory_mb": megabytes, "scratch": str(tmp_path / "scratch")}
+        config = config_file(tmp_path, source=source, corpus={"documents": None})
+        words = ["corpus", "--source", tmp_path / "delivery", "--corpus", tmp_path / "c.parquet"]
+        assert main([str(word) for word in [*words, "--funnel", tmp_path / "f.json", "--config", config]]) == 0
+        sums.append(file_checksum(tmp_path / "c.parquet"))
+        assert list((tmp_path / "scratch").iterdir()) == []
+    assert sums[0] == sums[1]
+
+
+def test_scratch_folders_of_outputs_are_their_own(tmp_path):
+    options = SourceOptions(scratch=str(tmp_path))
+    outputs = [
+        tmp_path / "run_1" / "c.parquet",
+        tmp_path / "run" / "1" / "c.parquet",
+        tmp_path / ("x" * 250) / "c.parquet",
+    ]
+    folders = [scratch_folder(options, output) for output in outputs]
+    assert len(set(folders)) == 3 and all(len(folder.name) < 40 for folder in folders)
+    assert scratch_folder(SourceOptions(), outputs[0]) == tmp_path / "run_1" / ".c.parquet.scratch"
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_one_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    config = config_file(tmp_path, source={"scratch": str(tmp_path / "file")})
+    write_delivery(tmp_path / "delivery", {"tls201": [application(1)], "tls203": [], "tls209": []})
+    words = ["corpus", "--source", tmp_path / "delivery", "--corpus", tmp_path / "c.parquet"]
+    assert main([str(word) for word in [*words, "--funnel", tmp_path / "f.json", "--config", config]]) == 1
+    assert "file/ipcascade-" in (said := capsys.readouterr().err) and "tables cannot be put there" in said
 
 
 @pytest.mark.parametrize("by", ["argument", "config"])

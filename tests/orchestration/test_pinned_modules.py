@@ -12,7 +12,7 @@ from ipcascade.orchestration.fingerprint import code, modules_of
 from ipcascade.sources.options import SourceOptions
 
 FINGERPRINTS = {
-    "corpus": "fa08047f3a49dddd",
+    "corpus": "0badd123bad7f1c9",
     "splits": "9fa51ef01fbe9431",
     "encoder": "b7585bdc88e6e38e",
     "tokens": "893bd1da970c897f",
@@ -27,7 +27,10 @@ MODULES = {
         corpus.options corpus.sampling corpus.text
         sources.base sources.kinds sources.opening
         core.archives sources.patstat.delivery sources.patstat.row_counts sources.patstat.source
-        sources.patstat.tables
+        sources.patstat.tables sources.patstat.database
+        sources.patentsview.families sources.patentsview.files sources.patentsview.ids sources.patentsview.source
+        sources.quarantine core.archives core.classifications core.symbols core.block_files core.csv_tables commands._scratch
+        corpus.scratch
         sources.table core.user_tables core.user_table_files
     """,
     "tokens": """
@@ -81,9 +84,16 @@ def test_a_source_is_read_again_for_its_own_code_alone():
         codes = {kind: code(command, options.other_readers) for kind, options in readers.items()}
         assert codes["patstat_bulk"] == codes["demo"] != codes["table"]
         assert code(command) not in codes.values()
-    named = [module for options in readers.values() for module in options.other_readers]
-    modules = modules_of("corpus")
-    assert all(any(f"{module}.".startswith(f"{name}.") for module in modules) for name in named)
+    for command in ("corpus", "delivery_texts"):
+        for kind, own, other in (
+            ("patstat_bulk", "sources.patstat.tables sources.patstat.delivery sources.patstat.source", "sources.table"),
+            ("patstat_sql", "sources.patstat.database sources.patstat.source", "sources.patstat.delivery"),
+            ("patentsview", "sources.patentsview.source core.archives", "sources.patstat.tables"),
+            ("table", "sources.table core.user_tables", "sources.patentsview.families"),
+        ):
+            left_out = SourceOptions(kind=kind).other_readers
+            counted = {m for m in modules_of(command) if not any(f"{m}.".startswith(f"{n}.") for n in left_out)}
+            assert set(own.split()) <= counted and other in modules_of(command) - counted
 
 
 def test_training_depends_on_nothing_that_comes_after_it():

@@ -140,6 +140,31 @@ def test_what_is_wrong_in_the_database_is_one_sentence(server, change, problem):
         build(open_postgres(PostgresOptions(), CorpusOptions()), TREE, CorpusOptions(), 1)
 
 
+def test_years_as_text_and_materialized_views(server):
+    server.load(SMALL)
+    corpus, _ = build(open_postgres(PostgresOptions(), CorpusOptions()), TREE, CorpusOptions(), 1)
+    server.sql(
+        "ALTER TABLE tls201_appln ALTER appln_filing_year TYPE text",
+        "ALTER TABLE tls203_appln_abstr RENAME TO abstracts",
+        "CREATE MATERIALIZED VIEW tls203_appln_abstr AS SELECT * FROM abstracts",
+    )
+    options = CorpusOptions(first_year=2000, last_year=2002)
+    found, _ = build(open_postgres(PostgresOptions(), options), TREE, options, 1)
+    assert_frame_equal(found, corpus)
+    server.sql("DROP MATERIALIZED VIEW tls203_appln_abstr")
+
+
+def test_databases_of_another_encoding(server, monkeypatch):
+    server.sql("CREATE DATABASE latin ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    monkeypatch.setenv("PGDATABASE", "latin")
+    server.load({**SMALL, "tls203": [abstract(1, f"{LONG} caf\u00e9")]})
+    for encoding in (None, "LATIN1"):
+        if encoding:
+            monkeypatch.setenv("PGCLIENTENCODING", encoding)
+        corpus, _ = build(open_postgres(PostgresOptions(), CorpusOptions()), TREE, CorpusOptions(), 1)
+        assert corpus["text"].to_list() == [f"{LONG} caf\u00e9"]
+
+
 def test_nothing_can_be_written(server):
     from ipcascade.sources.patstat.database import Database
 

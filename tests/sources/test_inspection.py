@@ -52,7 +52,7 @@ def test_what_a_delivery_lacks_and_what_is_wrong_first(tmp_path):
     said = inspect(folder)
     assert "tls202 (titles) is missing: titles cannot be part of texts" in said
     assert "no RowCount file" in said
-    assert config_in(said)["corpus"] == {"classification": "cpc"}
+    assert config_in(said)["corpus"] == {"classification": "cpc", "levels": ["section", "class"]}
     (folder / "tls203_appln_abstr_part01.csv").write_text("appln_id,appln_abstract_lg,appln_abstract\nx,en,text\n")
     assert "tls203_appln_abstr_part01.csv, line 2: appln_id is 'x', not a whole number" in inspect(folder)
     (folder / "tls224_appln_cpc_part01.csv").unlink()
@@ -86,10 +86,8 @@ def test_a_table(tmp_path, labels, separator, classification):
     config = config_in(said)
     columns = {"id": "Publication_Number", "abstract": "Text", "labels": "IPC", "year": "filing_year"}
     assert config["source"]["table"] == columns | ({"separator": separator} if separator else {})
-    assert config.get("corpus", {}).get("classification") == classification
+    assert config["corpus"]["classification"] == (classification or "ipc")
     assert "documents can be chosen by corpus.first_year, corpus.last_year" in said
-    if classification == "wipo35":
-        config["corpus"]["levels"] = ["sector", "field"]
     corpus = corpus_with(config, tmp_path)
     assert corpus["filing_year"].to_list() == [2000, 2001] or corpus["filing_year"].to_list() == [2001, 2000]
 
@@ -109,6 +107,26 @@ def test_labels_of_no_tree_that_is_shipped(tmp_path):
     said = inspect(path)
     assert "no label in 'labels' is of a label tree that is shipped" in said
     assert config_in(said)["corpus"]["label_tree"] == "TREE.tsv"
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ("A61;B01", {"classification": "ipc", "levels": ["section", "class"]}),
+        ("A;B", {"classification": "ipc", "levels": ["section"]}),
+        ("62;42.2", {"classification": "nace", "levels": ["section", "division"]}),
+        ("101;3511", None),
+    ],
+)
+def test_levels_are_those_that_the_labels_reach(tmp_path, labels, expected):
+    path = tmp_path / "t.csv"
+    path.write_text(f"id,abstract,labels\n1,{LONG},{labels}\n")
+    said = inspect(path)
+    if expected is None:
+        assert "no label in 'labels' is of a label tree" in said
+    else:
+        assert config_in(said)["corpus"] == expected
+        assert corpus_with(config_in(said), tmp_path).height == 1
 
 
 def test_what_is_no_source(tmp_path, capsys):

@@ -137,6 +137,26 @@ def test_of_patentsview_too(tmp_path):
         build(open_patentsview(folder, ["abstract"], "ipc", 0.039), TREE, EVERYTHING, 1)
 
 
+def test_a_row_stays_on_the_list_when_the_table_is_read_again_with_other_columns(tmp_path):
+    ids = [str(10_000_000 + n) for n in range(30)]
+    folder = write_tables(tmp_path, small(*ids), zipped=False)
+    path = folder / "g_patent.tsv"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"B2"', b'"\xe9"', 1))
+    options = CorpusOptions(documents=None, text=["title", "abstract"])
+    source = open_patentsview(folder, options.text, "ipc", malformed_share=0.04)
+    corpus, funnel = build(source, TREE, options, 1)
+    assert corpus.height == 29 and funnel["tables"]["g_patent"]["quarantined"] == 1
+    assert [(table, line) for table, _, line, _ in source.quarantine.lines()] == [("g_patent", 2)]
+
+
+def test_more_than_a_fixed_number_is_never_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("ipcascade.sources.quarantine.MOST_ROWS", 2)
+    source = open_patstat(damaged(tmp_path / "delivery"), malformed_share=0.5)
+    with pytest.raises(UserError, match=r"line 8: .* \(and there are more than 2 such rows\)"):
+        build(source, TREE, EVERYTHING, 1)
+
+
 def test_lines_of_many_rows_are_those_of_each(tmp_path):
     from io import BytesIO
 

@@ -329,6 +329,44 @@ def test_patstat_has_no_claims():
         load({"corpus": {"text": ["title"]}})
 
 
+def test_a_small_sample_of_many_parts(tmp_path):
+    """Most parts have no document of the sample then."""
+    source = open_table(write(tmp_path / "t.csv", [row(n, family=f"f{n // 2}") for n in range(300)]), ALL)
+    corpus, _ = build(source, TREE, CorpusOptions(documents=2), 1)
+    again, _ = build(source, TREE, CorpusOptions(documents=2), 1, most_bytes=1)
+    assert corpus.height == 2 and again.equals(corpus)
+
+
+def test_a_parquet_file_without_rows_is_one_sentence(tmp_path):
+    schema = {"id": pl.String, "abstract": pl.String, "labels": pl.List(pl.String)}
+    pl.DataFrame(schema=schema).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UserError, match="rows of the table: the table has no rows"):
+        made(tmp_path / "t.parquet", columns=TableOptions())
+
+
+def test_files_of_a_folder_may_lack_values(tmp_path):
+    """A column of nulls has no type in Parquet, and a key may be missing from all lines of a file."""
+    folders = [tmp_path / name for name in ("parquet", "jsonl")]
+    for folder in folders:
+        folder.mkdir()
+    for number, title in ((1, "T"), (2, None)):
+        rows = {"id": [f"d{number}"], "abstract": [f"{LONG} {number}"], "labels": ["A01B"], "title": [title]}
+        pl.DataFrame(rows).write_parquet(folders[0] / f"{number}.parquet")
+        record = {key: value[0] for key, value in rows.items() if value[0] is not None}
+        (folders[1] / f"{number}.jsonl").write_text(json.dumps(record))
+    options = CorpusOptions(documents=None, text=["title", "abstract"])
+    for folder in folders:
+        corpus, _ = made(folder, options, TableOptions(title="title"))
+        assert sorted(corpus["text"]) == [f"T. {LONG} 1", f"{LONG} 2"]
+    with pytest.raises(UserError, match=r"jsonl has no line with the key 'titel'"):
+        made(folders[1], options, TableOptions(title="titel"))
+
+
+def test_a_column_has_one_role():
+    with pytest.raises(UserError, match=r"source\.table: group and year both name the column 'y'; it can"):
+        load({"source": {"kind": "table", "table": {"year": "y", "group": "y"}}})
+
+
 @pytest.mark.skipif(not MIXED.exists(), reason="the real patents are not here")
 def test_real_patents_of_many_offices(tmp_path):
     columns = TableOptions(labels="subclasses", title="title", group="text_group", office="office", year="year")

@@ -40,9 +40,7 @@ def test_a_table_goes_through_the_whole_chain(fresh):
     assert fresh.planned("results/metrics/test.json") == set()
     # Other content, or code of this source, makes the corpus again; code of another source does not.
     sources = fresh.folder / "workflow/ipcascade/sources"
-    with edited(
-        sources / "patentsview/source.py", lambda text: text.replace("LAST_YEAR = 1900", "LAST_YEAR = 1")
-    ):
+    with edited(sources / "patentsview/source.py", lambda text: text.replace("LAST_YEAR = 1900", "LAST_YEAR = 1")):
         assert fresh.planned("results/corpus/corpus.parquet") == set()
     with edited(sources / "table.py", lambda text: text.replace("LAST_YEAR = 1000", "LAST_YEAR = 1")):
         assert "corpus" in fresh.planned("results/corpus/corpus.parquet")

@@ -1,6 +1,6 @@
 """Where commands that read a source put tables that do not fit in memory."""
 
-import os
+import hashlib
 from pathlib import Path
 
 from ipcascade.core.paths import expanded
@@ -15,5 +15,5 @@ def scratch_folder(options: SourceOptions, output: Path) -> Path:
     if options.scratch is None:
         return output.with_name(f".{output.name}.scratch")
     # Other runs may use the folder, too: those of other output files have other names there.
-    name = str(output.resolve()).replace(os.sep, "_")
-    return expanded("source.scratch", options.scratch) / f"ipcascade{name}"
+    name = hashlib.sha256(str(output.resolve()).encode()).hexdigest()[:16]
+    return expanded("source.scratch", options.scratch) / f"ipcascade-{name}"

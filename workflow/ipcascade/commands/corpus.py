@@ -7,7 +7,7 @@ from pathlib import Path
 from ipcascade.commands._label_tree import add_label_tree
 from ipcascade.commands._scratch import scratch_folder
 from ipcascade.config import Config, section_options
-from ipcascade.core.block_files import write_blocks
+from ipcascade.core.block_files import of_equal_size, write_blocks
 from ipcascade.core.classifications import TREES
 from ipcascade.core.csv_tables import Table, write_csv_table
 from ipcascade.core.files import Kind, write_json
@@ -19,6 +19,7 @@ from ipcascade.corpus.scratch import scratch_in
 from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
+ROW_GROUP = 1 << 16
 QUARANTINE = Table({"table": Kind.TEXT, "file": Kind.TEXT, "line": Kind.INTEGER, "reason": Kind.TEXT})
 """Rows that were left out."""
 
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace, config: Config) -> None:
     facts = {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)}
     with scratch_in(scratch_folder(config.source, args.corpus)) as scratch:
         build = CorpusBuild(source, tree, config.corpus, config.seed, finer, scratch, config.source.memory_mb << 20)
-        write_blocks(args.corpus, build.documents(), facts)
+        # Of equal size, so that the bytes do not depend on how much memory there was.
+        write_blocks(args.corpus, of_equal_size(build.documents(), ROW_GROUP), facts)
     funnel = build.funnel()
     for note in source.notes:
         log.warning("%s: %s", source.place, note)

@@ -72,11 +72,29 @@ def write_blocks(path: Path, blocks: Iterable[pl.DataFrame], facts: Mapping[str,
         writer: _Writer = _CsvBlocks(temporary) if path.suffix.lower() == ".csv" else ParquetBlocks(temporary, facts)
         try:
             for block in blocks:
-                writer.write(block)
-        except (pl.exceptions.ComputeError, pa.ArrowException) as error:
-            raise UserError(f"{path} cannot be written: {str(error).splitlines()[0]}; write .parquet") from error
+                _write(writer, block, path)
         finally:
             writer.close()
+
+
+def _write(writer: _Writer, block: pl.DataFrame, path: Path) -> None:
+    try:
+        writer.write(block)
+    except (pl.exceptions.ComputeError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be written: {str(error).splitlines()[0]}; write .parquet") from error
+
+
+def of_equal_size(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of some frames in frames of so many rows, but for the last one."""
+    waiting = list[pl.DataFrame]()
+    for frame in frames:
+        waiting.append(frame)
+        if sum(map(len, waiting)) >= rows:
+            whole = pl.concat(waiting)
+            yield from (whole.slice(start, rows) for start in range(0, len(whole) - rows + 1, rows))
+            waiting = [whole.slice(len(whole) // rows * rows)]
+    if sum(map(len, waiting)):
+        yield pl.concat(waiting)
 
 
 def read_blocks(path: Path) -> Iterator[pl.DataFrame]:

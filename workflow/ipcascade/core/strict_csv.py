@@ -174,8 +174,8 @@ class CsvBlock:
             return self.values[column].cast(pa.string()), []
         except pa.ArrowInvalid:
             values = self.values[column].to_pylist()
-            wrong = [row for row, value in enumerate(values) if not _is_utf8(value)]
-            return pa.array([None if row in set(wrong) else value.decode() for row, value in enumerate(values)]), wrong
+            texts = [value.decode() if _is_utf8(value) else None for value in values]
+            return pa.array(texts, pa.string()), [row for row, text in enumerate(texts) if text is None]
 
     def has_any(self, column: str, characters: bytes) -> bool:
         """Whether a value of a column may have one of the characters; if not, none has. Fast."""

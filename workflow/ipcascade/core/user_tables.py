@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -47,12 +48,16 @@ class Role(Enum):
 class TableFile(ABC):
     """One file of a table.
 
-    columns: the names of its columns, in its order, with what they hold.
+    columns: the names of its columns, in its order, with what they hold; all_rows_alike: whether each row has them all;
+    seen: where not, the columns that some row had, once all were read.
     """
+
+    all_rows_alike = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.columns: dict[str, str] = {}
+        self.seen: set[str] = set()
 
     @abstractmethod
     def pieces(self, columns: Mapping[str, Role]) -> Iterator[pl.DataFrame]:
@@ -103,7 +108,7 @@ class UserTable:
             _FORMATS[suffix_of(file).removesuffix(COMPRESSED)](file) for file in table_files(path, what, suffixes)
         )
         for file in files:
-            if file.columns != files[0].columns:
+            if file.all_rows_alike and set(file.columns) != set(files[0].columns):
                 raise UserError(
                     f"{file.path} has other columns than {files[0].path}; all files of a folder must be alike"
                 )
@@ -122,11 +127,17 @@ class UserTable:
 
     def pieces(self, columns: Mapping[str, Role]) -> Iterator[Piece]:
         """Some columns of all rows, in their order. Raises UserError as `TableFile.pieces` does."""
+        seen = set[str]()
         for file in self.files:
             first = 0
             for frame in file.pieces(columns):
                 yield Piece(file, first, frame)
                 first += len(frame)
+            seen |= file.seen
+        missing = [name for name in columns if seen and name not in seen]
+        if missing:
+            listed = shown(", ".join(sorted(seen)), 400)
+            raise UserError(f"{self.path} has no line with the key {missing[0]!r}; it has {listed}")
 
 
 @contextmanager
@@ -185,6 +196,8 @@ def _numbers(values: pl.Series, refuse: Callable[[int, str], NoReturn]) -> pl.Se
 class _JsonLines(TableFile):
     """JSON lines: an object per line. Blank lines do not count, and a key that a line lacks is a missing value."""
 
+    all_rows_alike = False
+
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         _, first = next(self._records(), (0, {}))
@@ -196,7 +209,6 @@ class _JsonLines(TableFile):
     def pieces(self, columns: Mapping[str, Role]) -> Iterator[pl.DataFrame]:
         rows: dict[str, list[Any]] = {name: [] for name in columns}
         kinds: dict[str, type] = {}
-        seen = set[str]()
         amount = 0
         for line, record in self._records():
             for name, role in columns.items():
@@ -207,18 +219,13 @@ class _JsonLines(TableFile):
                 if value is not None and kinds.setdefault(name, type(value)) is not type(value) and role is Role.TEXTS:
                     self._refuse_line(line, f"{name} is a list in some lines and text in others")
                 rows[name].append(str(value) if role is Role.ID and value is not None else value)
-            seen.update(record)
+            self.seen.update(record)
             amount += 1
             if amount % PIECE_ROWS == 0:
                 yield _frame(rows, columns)
                 rows = {name: [] for name in columns}
         if amount % PIECE_ROWS or not amount:
             yield _frame(rows, columns)
-        missing = [name for name in columns if name not in seen]
-        if amount and missing:
-            raise UserError(
-                f"{self.path} has no line with the key {missing[0]!r}; it has {shown(', '.join(sorted(seen)), 400)}"
-            )
 
     def refuse(self, row: int, problem: str) -> NoReturn:
         line = next(line for number, (line, _) in enumerate(self._records()) if number == row)
@@ -308,8 +315,10 @@ class _ParquetTable(TableFile):
         for name, role in columns.items():
             self.check(name, role)
         with _reading(self.path) as content:
-            for batch in content.iter_batches(batch_size=PIECE_ROWS, columns=list(columns)):
-                table = pa.Table.from_batches([batch]).select(list(columns))
+            batches = content.iter_batches(batch_size=PIECE_ROWS, columns=list(columns))
+            # One without rows, where there are none: the columns are known then, too.
+            for table in chain((pa.Table.from_batches([batch]) for batch in batches), [self._schema.empty_table()]):
+                table = table.select(list(columns))
                 table.validate(full=True)  # text that is not UTF-8, too
                 for place, (name, role) in enumerate(columns.items()):
                     table = table.set_column(place, name, _as_role(table[name], role))

@@ -166,35 +166,47 @@ class CorpusBuild:
 
     def _put_documents(self, groups: pl.DataFrame, draw: Draw) -> np.ndarray:
         """Put the sampled documents on disk, all but their texts; return their numbers, sorted."""
-        numbers = []
+        numbers, families, others = [], [], []
         for unit in self._units(self._scratch.rows["members"]):
             found = self._scratch.read("representatives", unit)
             documents = found.filter(draw.is_drawn(found["application"]))
             documents = self._with_facts_of_families(documents, groups, unit)
             numbers.append(documents["application"].to_numpy())
+            families.append(documents["family"].to_numpy())
+            others.append(documents.filter(pl.col("group") != pl.col("family"))["group"].to_numpy())
             self._scratch.add("documents of families", documents, parts_of(documents["family"]))
         for name in ("members", "labels of families", "representatives"):
             self._scratch.drop(name)
+        group_names = self._put_names(np.concatenate(families), np.concatenate(others))
         sample = np.sort(np.concatenate(numbers))
         for unit in self._units(len(sample)):
             documents = self._scratch.read("documents of families", unit)
+            names = self._scratch.read("names", unit).unique("family").rename({"name": "family_id"})
+            documents = documents.join(names, on="family", how="left").join(group_names, on="group", how="left")
+            documents = documents.with_columns(pl.coalesce("group_id", "family_id"))
             self._scratch.add("documents", documents, _ranges(sample, documents["application"]))
-        self._scratch.drop("documents of families")
+        for name in ("documents of families", "names"):
+            self._scratch.drop(name)
         return sample
+
+    def _put_names(self, families: np.ndarray, others: np.ndarray) -> pl.DataFrame:
+        """Put the names of families on disk; return group and group_id of those that are named after another family."""
+        wanted = np.unique(np.concatenate([families, others]))
+        found = [pl.DataFrame(schema={"group": pl.Series(others).dtype, "group_id": pl.String})]
+        others = np.unique(others)
+        for batch in self._source.family_names(wanted):
+            self._scratch.add("names", batch, parts_of(batch["family"]))
+            found.append(batch.filter(pl.col("family").is_in(others.tolist())).select(group="family", group_id="name"))
+        return pl.concat(found).unique("group")
 
     def _with_facts_of_families(self, documents: pl.DataFrame, groups: pl.DataFrame, unit: range) -> pl.DataFrame:
         members = self._scratch.read("members", unit)
         labels = self._scratch.read("labels of families", unit)
         documents = documents.join(groups, on="family", how="left").with_columns(pl.coalesce("group", "family"))
         self._facts.count_groups(documents, groups)
-        names = self._source.family_names(pl.concat([documents["family"], documents["group"]]).unique())
         lists = label_lists(documents, labels, self._finer, self._options.family_labels)
-        return (
-            documents.join(first_filings(members, documents["family"]), on="family", how="left")
-            .join(lists, on="application", how="left")
-            .join(names.rename({"name": "family_id"}), on="family", how="left")
-            .join(names.select(group="family", group_id="name"), on="group", how="left")
-        )
+        documents = documents.join(first_filings(members, documents["family"]), on="family", how="left")
+        return documents.join(lists, on="application", how="left")
 
     def _put_texts(self, sample: np.ndarray) -> None:
         """Put the fields of the sampled documents' texts on disk, in the order of the documents."""

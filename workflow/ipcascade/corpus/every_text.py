@@ -35,7 +35,7 @@ def every_text(
         for batch in read_applications(source, options, Funnel(), scratch)
     ).sort("application")
     families = applications["family"].unique()
-    names = source.family_names(families).rename({"name": "family_id"})
+    names = pl.concat(source.family_names(families.sort().to_numpy())).unique("family").rename({"name": "family_id"})
     facts = (
         applications.join(first_filings(applications, families), on="family", how="left")
         .join(names, on="family", how="left")

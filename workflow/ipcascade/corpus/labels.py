@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.symbols import leaf_of
 from ipcascade.corpus.applications import positions
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.sources.base import Source
@@ -78,24 +79,11 @@ def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series
 
 
 def _label_of(code: str, tree: LabelTree, finer: LabelTree) -> int | None:
-    leaf = _leaf_of(code, tree)
+    leaf = leaf_of(code, tree)
     if leaf is None:
         return None
-    below = _leaf_of(code, finer)
+    below = leaf_of(code, finer)
     return leaf if below is None else below
-
-
-def _leaf_of(symbol: str, tree: LabelTree) -> int | None:
-    """As `LabelTree.leaf_of`, but for a symbol that goes on where a code ends within a word or a number.
-
-    So 3 is no code of 36, nor is chem of chemistry.
-    """
-    leaf = tree.leaf_of(symbol)
-    if leaf is None:
-        return None
-    code = tree.labels[leaf]
-    joint = symbol[len(code) - 1 : len(code) + 1]
-    return None if len(joint) == 2 and (joint.isdigit() or joint.isalpha()) else leaf
 
 
 def label_lists(sample: pl.DataFrame, found: pl.DataFrame, tree: LabelTree, family_labels: str) -> pl.DataFrame:

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from ipcascade.core.errors import UserError
+
 PARTS = 128
 _WAITING_BYTES = 32 << 20
 """Bytes of all tables that wait in memory, to be written together or, where nothing more comes, never."""
@@ -87,6 +89,12 @@ class Scratch:
         order = np.argsort(parts, kind="stable")
         bounds = np.searchsorted(parts[order], np.arange(PARTS + 1))
         table = table.take(pa.array(order))
+        try:
+            self._append(name, table, bounds)
+        except OSError as error:
+            raise UserError(f"{self._folder}: tables cannot be put there: {error.strerror or error}") from error
+
+    def _append(self, name: str, table: pa.Table, bounds: np.ndarray) -> None:
         (self._folder / name).mkdir(parents=True, exist_ok=True)
         for part in np.flatnonzero(np.diff(bounds)).tolist():
             rows = table.slice(bounds[part], bounds[part + 1] - bounds[part])
@@ -105,7 +113,10 @@ def scratch_in(folder: Path) -> Iterator[Scratch]:
     """Tables in a folder of that path, which is deleted at the end, and first of all where a killed run left it."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(f"{folder}: tables cannot be put there: {error.strerror or error}") from error
         yield Scratch(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import polars as pl
 
+from ipcascade.core.block_files import of_equal_size
 from ipcascade.core.errors import UserError
 from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import shown
@@ -45,6 +46,11 @@ class TextTable:
         """
         table = UserTable.open(path, "new texts", SUFFIXES)
         table.check(COLUMNS)
+        for file in table.files:  # other columns are kept as they are stored, so they must be stored alike
+            if file.columns != table.files[0].columns:
+                raise UserError(
+                    f"{file.path} has other columns than {table.files[0].path}; all files of a folder must be alike"
+                )
         return cls(table)
 
     def check(self) -> int:
@@ -72,19 +78,13 @@ class TextTable:
 
     def blocks(self, first: int = 0) -> Iterator[pl.DataFrame]:
         """All columns, `BLOCK_ROWS` rows at a time, from the row `first` (a multiple of it, from 0) to the end."""
-        start, waiting = 0, list[pl.DataFrame]()
+        yield from of_equal_size(self._rows_from(first), BLOCK_ROWS)
+
+    def _rows_from(self, first: int) -> Iterator[pl.DataFrame]:
+        start = 0
         for piece in self._table.pieces(self._roles):
-            frame = piece.frame
-            skipped = min(len(frame), max(0, first - start))
-            start += len(frame)
-            waiting.append(frame.slice(skipped))
-            if sum(map(len, waiting)) >= BLOCK_ROWS:
-                whole = pl.concat(waiting)
-                ends = range(BLOCK_ROWS, len(whole) + 1, BLOCK_ROWS)
-                yield from (whole.slice(end - BLOCK_ROWS, BLOCK_ROWS) for end in ends)
-                waiting = [whole.slice(len(whole) // BLOCK_ROWS * BLOCK_ROWS)]
-        if sum(map(len, waiting)):
-            yield pl.concat(waiting)
+            yield piece.frame.slice(min(len(piece.frame), max(0, first - start)))
+            start += len(piece.frame)
 
     def _refuse_repeated(self, suspects: np.ndarray) -> None:
         """Raise UserError for the first id that is there twice; equal hashes alone are no proof."""

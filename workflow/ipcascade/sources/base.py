@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+import numpy as np
 import polars as pl
 
 from ipcascade.sources.quarantine import Quarantine
@@ -86,8 +87,8 @@ class Source(ABC):
         """The ids, as text, of the documents in rows of `texts`."""
 
     @abstractmethod
-    def family_names(self, families: pl.Series) -> pl.DataFrame:
-        """Columns family and name (text), one row for each of some families.
+    def family_names(self, families: np.ndarray) -> Iterator[pl.DataFrame]:
+        """Columns family and name (text) of some families (sorted), in any order, maybe some again.
 
         A family is that of `applications`, or the negative application where it has none.
         """

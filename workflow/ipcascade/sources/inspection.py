@@ -12,10 +12,11 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from ipcascade.core.classifications import TREES
+from ipcascade.core.classifications import TREES, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.progress import silent
+from ipcascade.core.symbols import leaf_of
 from ipcascade.core.user_table_files import suffix_of, table_files
 from ipcascade.core.user_tables import Role, UserTable
 from ipcascade.sources.base import Source
@@ -97,7 +98,7 @@ def _patstat(folder: Path) -> Iterator[str]:
     yield from _problems(problems)
     keys: dict[str, object] = {"source": {"kind": "patstat_bulk", "path": str(folder)}}
     if classifications and classifications[0] != "ipc":
-        keys["corpus"] = {"classification": classifications[0]}
+        keys["corpus"] = _labelled_by(classifications[0])
     yield from _config(keys)
     yield f"  corpus.classification can be {', '.join(classifications) or 'none'}"
 
@@ -136,11 +137,11 @@ def _patentsview(folder: Path) -> Iterator[str]:
         except UserError as error:
             problems.append(str(error))
         else:
-            problems += _first_problems(lambda: open_patentsview(folder, [], present[0]), True)
+            problems += _first_problems(lambda: open_patentsview(folder, [], present[0]), True, applications=False)
     yield from _problems(problems)
     keys: dict[str, object] = {"source": {"kind": "patentsview", "path": str(folder)}}
     if present and present[0] != "ipc":
-        keys["corpus"] = {"classification": present[0]}
+        keys["corpus"] = _labelled_by(present[0])
     yield from _config(keys)
     texts = "abstract, title" + (", first_claim" if claims else "")
     yield f"  corpus.classification can be {', '.join(present) or 'none'}; corpus.text can have {texts}"
@@ -164,13 +165,15 @@ def _table(path: Path) -> Iterator[str]:
             separator, shares = labels
             if separator is not None:
                 found["separator"] = separator
-            best = max(shares, key=lambda name: (shares[name], name == "ipc"))
-            if shares[best] == 0:
+            name, levels = max(shares, key=lambda key: shares[key])
+            if shares[name, levels] == 0:
                 problems.append(f"no label in {found['labels']!r} is of a label tree that is shipped; give yours")
                 keys["corpus"] = {"label_tree": "TREE.tsv", "levels": ["LEVEL"]}
-            elif best != "ipc":
-                keys["corpus"] = {"classification": best}
-            fitting = ", ".join(f"{name} ({100 * share:.0f}%)" for name, share in shares.items() if share)
+            else:
+                keys["corpus"] = {"classification": name, "levels": list(levels)}
+            fitting = ", ".join(
+                f"{name}, {levels[-1]} ({100 * share:.0f}%)" for (name, levels), share in shares.items() if share
+            )
             yield ""
             where = f"{found['labels']!r} (first {EXAMINED_ROWS:,} rows)"
             yield f"  of the labels in {where} are codes of {fitting or 'no tree'}"
@@ -206,7 +209,9 @@ def _fits(table: UserTable, column: str, role: Role) -> bool:
     return True
 
 
-def _labels(table: UserTable, column: str) -> tuple[str | None, dict[str, float]] | None:
+def _labels(
+    table: UserTable, column: str
+) -> tuple[str | None, dict[tuple[Classification, tuple[str, ...]], float]] | None:
     """What separates labels (None in lists), and which share of the first ones is in each tree; None without any."""
     try:
         piece = next(iter(table.pieces({column: Role.TEXTS})))
@@ -222,23 +227,37 @@ def _labels(table: UserTable, column: str) -> tuple[str | None, dict[str, float]
     symbols = symbols.drop_nulls()
     if symbols.is_empty():
         return None
-    return separator, {name: _share(symbols, LabelTree.read(path)) for name, path in TREES.items()}
+    shares: Shares = {}
+    for name, path in TREES.items():
+        tree = LabelTree.read(path)
+        for depth in range(len(tree.levels), 0, -1):  # the deepest first, which is taken where others fit as well
+            levels = tree.levels[:depth]
+            shares[name, levels] = _share(symbols, tree.select(levels))
+    return separator, shares
+
+
+def _labelled_by(classification: Classification) -> dict[str, object]:
+    """The keys of the config for labels of a classification, on its first two levels."""
+    return {"classification": classification, "levels": list(LabelTree.read(TREES[classification]).levels[:2])}
 
 
 def _share(symbols: pl.Series, tree: LabelTree) -> float:
-    known = {symbol: tree.leaf_of(symbol) is not None for symbol in symbols.unique()}
+    known = {symbol: leaf_of(symbol, tree) is not None for symbol in symbols.unique()}
     return sum(known[symbol] for symbol in symbols) / len(symbols)
 
 
-def _first_problems(open_source: Callable[[], Source], titles: bool) -> list[str]:
-    """What is wrong with the first rows of each table: one sentence per table at most."""
+def _first_problems(open_source: Callable[[], Source], titles: bool, applications: bool = True) -> list[str]:
+    """What is wrong with the first rows of each table: one sentence per table at most.
+
+    applications: whether those can be had without reading other tables to their end.
+    """
     problems = []
     try:
         source = open_source()
     except UserError as error:
         return [str(error)]
     readers: tuple[Callable[[], Iterator[pl.DataFrame]], ...] = (
-        lambda: source.applications(),
+        *([lambda: source.applications()] if applications else []),
         lambda: source.symbols(values=False),
         lambda: source.texts("abstract", "read"),
         *([lambda: source.texts("title", "read")] if titles else []),

@@ -2,13 +2,14 @@
 
 from ipcascade.core.classifications import Classification
 
+_PATSTAT = ("sources.patstat.source", "sources.patstat.tables")
 READERS = {
-    "patstat_bulk": ("sources.patstat",),
-    "patstat_sql": ("sources.patstat", "sources.patstat.database"),
-    "patentsview": ("sources.patentsview",),
+    "patstat_bulk": (*_PATSTAT, "sources.patstat.delivery", "sources.patstat.row_counts", "core.archives"),
+    "patstat_sql": (*_PATSTAT, "sources.patstat.database"),
+    "patentsview": ("sources.patentsview", "core.archives"),
     "table": ("sources.table", "core.user_tables", "core.user_table_files"),
 }
-"""The folders and modules of the package that read each kind, and no other one."""
+"""The folders and modules of the package that read each kind, and not all others."""
 PATSTAT_FILTERS = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "ipc_values")
 TABLE_FILTERS = {
     "kinds": "kind", "offices": "office", "first_year": "year", "last_year": "year", "language": "language",

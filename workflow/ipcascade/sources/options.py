@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from typing import Literal
 
+from pydantic import model_validator
+
 from ipcascade.core.options import Count, Section, Share, Text
 from ipcascade.sources import kinds
 
@@ -45,6 +47,16 @@ class TableOptions(Section):
     """Kinds of document, for corpus.kinds."""
     year: Text | None = None
     """Years, for corpus.first_year, corpus.last_year and splits by year."""
+
+    @model_validator(mode="after")
+    def _one_role_per_column(self) -> "TableOptions":
+        fields: dict[str, str] = {}
+        for field, column in self:
+            if field != "separator" and column is not None and fields.setdefault(column, field) != field:
+                raise ValueError(
+                    f"{fields[column]} and {field} both name the column {column!r}; it can hold one of them"
+                )
+        return self
 
 
 class PostgresOptions(Section):
@@ -91,8 +103,9 @@ class SourceOptions(Section):
 
     @property
     def other_readers(self) -> list[str]:
-        """The folders and modules of the package that read other kinds of source than this one."""
-        return [module for reader, modules in kinds.READERS.items() if reader != self.reader for module in modules]
+        """The folders and modules of the package that read other kinds of source than this one, and not this one."""
+        others = {module for modules in kinds.READERS.values() for module in modules}
+        return sorted(others.difference(kinds.READERS[self.reader]))
 
     def lacks_filter(self, key: str) -> str | None:
         """Why a key of the section `corpus` that filters cannot be served; None where it can."""

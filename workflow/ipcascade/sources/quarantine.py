@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipcascade.core.strict_csv import CsvBlock, CsvFile
 
 MOST_ROWS = 10_000
-"""Rows of a table that can be left out, whatever the share."""
+"""Rows of a table that can be left out at most, whatever the share."""
 
 
 @dataclass(frozen=True)
@@ -24,40 +24,45 @@ class BadRow:
 
 @dataclass
 class Quarantine:
-    """The rows that were left out, by table. most: the share of a table's rows that may be."""
+    """The rows that were left out, by table. most: the share of a table's rows that may be.
+
+    A table may be read several times, with other columns: a row is one row however often it was found.
+    """
 
     most: float
-    rows: dict[str, list[BadRow]] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[str, int], BadRow]] = field(default_factory=dict)
 
     def add(self, table: str, block: CsvBlock, reasons: Iterable[tuple[int, str]]) -> None:
         """Note rows of a block, counted from 0. Raises UserError about the first one where they are far too many."""
-        found = self.rows.setdefault(table, [])
-        found += [BadRow(block.file, block.first + row, reason) for row, reason in reasons]
-        if len(found) > MOST_ROWS or (found and self.most == 0):
+        found = self.rows.setdefault(table, {})
+        for row, reason in reasons:
+            record = block.first + row
+            found.setdefault((block.file.name, record), BadRow(block.file, record, reason))
+        if found and self.most == 0:
             self._refuse(table, "")
+        if len(found) > MOST_ROWS:
+            self._refuse(table, f" (and there are more than {MOST_ROWS:,} such rows)")
+
+    def amount(self, table: str) -> int:
+        """How many rows of a table are left out."""
+        return len(self.rows.get(table, ()))
 
     def check(self, table: str, read: int) -> None:
         """Raise UserError about the first of a table's rows where more are left out than may be; read: all its rows."""
-        found = self.rows.get(table, [])
-        if len(found) > self.most * read:
-            self._refuse(
-                table, f" ({len(found):,} of {read:,} rows are so; source.malformed_share allows {self.most:g})"
-            )
-
-    def start(self, table: str) -> None:
-        """Forget the rows of a table that is read again."""
-        self.rows.pop(table, None)
+        if self.amount(table) > self.most * read:
+            share = f"{self.amount(table):,} of {read:,} rows are so; source.malformed_share allows {self.most:g}"
+            self._refuse(table, f" ({share})")
 
     def lines(self) -> list[tuple[str, str, int, str]]:
         """Table, file, line of the file, and reason of each row."""
         listed = []
         for table, rows in sorted(self.rows.items()):
-            for file in dict.fromkeys(row.file for row in rows):
-                of_file = [row for row in rows if row.file is file]
-                lines = file.lines_of([row.record for row in of_file])
-                listed += [(table, file.name, line, row.reason) for line, row in zip(lines, of_file, strict=True)]
+            for name in dict.fromkeys(name for name, _ in rows):
+                of_file = [row for key, row in sorted(rows.items(), key=lambda item: item[0]) if key[0] == name]
+                lines = of_file[0].file.lines_of([row.record for row in of_file])
+                listed += [(table, name, line, row.reason) for line, row in zip(lines, of_file, strict=True)]
         return listed
 
     def _refuse(self, table: str, addition: str) -> None:
-        first = self.rows[table][0]
+        first = next(iter(self.rows[table].values()))
         first.file.refuse_record(first.record, f"{first.reason}{addition}")

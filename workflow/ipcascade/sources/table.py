@@ -91,18 +91,15 @@ class _Table(Source):
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
         return batch["id"]
 
-    def family_names(self, families: pl.Series) -> pl.DataFrame:
+    def family_names(self, families: np.ndarray) -> Iterator[pl.DataFrame]:
         """Families as the table has them; `document-` and the id of a document without one."""
-        wanted = np.sort(families.to_numpy())
-        found = [pl.DataFrame(schema={"family": pl.Int64, "name": pl.String})]
         for piece in self._pieces("id", "family", task="read the families"):
             own, alone = _numbers(piece.frame["family"]), -_numbers(piece.frame["id"])
             rows = piece.frame.select(
                 family=pl.Series(own).fill_null(alone),
                 name=pl.coalesce("family", pl.format("document-{}", "id")),
             )
-            found.append(rows.filter(pl.Series(_among(wanted, rows["family"].to_numpy()))).unique())
-        return pl.concat(found).unique(maintain_order=True)
+            yield rows.filter(pl.Series(_among(families, rows["family"].to_numpy())))
 
     def refuse_double(self, table: str, application: int) -> NoReturn:
         first: str | None = None

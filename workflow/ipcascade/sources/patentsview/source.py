@@ -106,10 +106,10 @@ class _PatentsView(Source):
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
         return pl.Series([id_of(number) for number in batch["application"]], dtype=pl.String)
 
-    def family_names(self, families: pl.Series) -> pl.DataFrame:
+    def family_names(self, families: np.ndarray) -> Iterator[pl.DataFrame]:
         """The smallest patent of a family; `patent-` and the patent where it is alone."""
-        names = [id_of(family) if family > 0 else f"patent-{id_of(-family)}" for family in families]
-        return pl.DataFrame({"family": families, "name": pl.Series(names, dtype=pl.String)})
+        names = [id_of(family) if family > 0 else f"patent-{id_of(-family)}" for family in families.tolist()]
+        yield pl.DataFrame({"family": families, "name": pl.Series(names, dtype=pl.String)})
 
     def refuse_double(self, table: str, application: int) -> NoReturn:
         raise UserError(f"{self.place}: {table} has the patent {id_of(application)} more than once; {REMEDY}")
@@ -166,7 +166,6 @@ class _PatentsView(Source):
 
     def _read_file(self, file: Path, columns: dict[str, str], task: str) -> Iterator[pl.DataFrame]:
         table = file.name.partition(".")[0]
-        self.quarantine.start(table)
         rows = 0
         with Progress(task, None, "rows") as progress:
             for block in _tsv(file).blocks(["patent_id", *columns]):
@@ -178,7 +177,7 @@ class _PatentsView(Source):
                     frame = frame[np.setdiff1d(np.arange(block.rows), list(problems))]
                 yield frame
         self.quarantine.check(table, rows)
-        self.counts[table] = TableCount(rows, None, len(self.quarantine.rows.get(table, ())))
+        self.counts[table] = TableCount(rows, None, self.quarantine.amount(table))
 
 
 def _typed(block: CsvBlock, names: dict[str, str]) -> tuple[pl.DataFrame, dict[int, str]]:

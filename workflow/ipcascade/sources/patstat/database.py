@@ -36,7 +36,9 @@ TYPES = {
     "appln_id": "integer", "docdb_family_id": "integer", "appln_filing_year": "integer", "appln_filing_date": "date",
 }  # fmt: skip
 """SQL types that columns are read as; all others as text."""
-CONNECTION = "postgresql:///?application_name=ipcascade&options=" + quote("-c default_transaction_read_only=on")
+# A transaction lasts for the whole run, in which nothing is asked for at times.
+SETTINGS = "-c default_transaction_read_only=on -c idle_in_transaction_session_timeout=0"
+CONNECTION = f"postgresql:///?application_name=ipcascade&client_encoding=UTF8&options={quote(SETTINGS)}"
 
 
 class Database:
@@ -122,7 +124,11 @@ class Database:
         bounds = {">=": corpus.first_year, "<=": corpus.last_year}
         year = names.get("appln_filing_year")
         if year is not None:
-            conditions += [f"{_quoted(year)} {sign} {bound}" for sign, bound in bounds.items() if bound is not None]
+            conditions += [
+                f"CAST({_quoted(year)} AS integer) {sign} {bound}"
+                for sign, bound in bounds.items()
+                if bound is not None
+            ]
         return conditions
 
     def _found(self, table: str) -> tuple[str, dict[str, str]]:
@@ -132,9 +138,13 @@ class Database:
             rows = pl.from_arrow(
                 pa.Table.from_batches(
                     self._batches(
-                        "SELECT CAST(table_name AS text) AS t, CAST(column_name AS text) AS c"
-                        f" FROM information_schema.columns WHERE table_schema = {_literal(self._options.in_schema)}"
-                        f" AND lower(table_name) = lower({_literal(wanted)})"
+                        # Not information_schema, which knows no materialized views.
+                        "SELECT CAST(relname AS text) AS t, CAST(attname AS text) AS c FROM pg_catalog.pg_class"
+                        " JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace"
+                        " JOIN pg_catalog.pg_attribute ON attrelid = pg_class.oid"
+                        " WHERE relkind IN ('r', 'v', 'm', 'f', 'p') AND attnum > 0 AND NOT attisdropped"
+                        f" AND nspname = {_literal(self._options.in_schema)}"
+                        f" AND lower(relname) = lower({_literal(wanted)})"
                     )
                 )
             )
@@ -161,9 +171,11 @@ class Database:
             with self._connection.cursor() as cursor:
                 cursor.execute(query)
                 reader = cursor.fetch_record_batch()
-                yield from reader
+                for batch in reader:
+                    batch.validate(full=True)  # text that is not UTF-8, from a database that does not know its encoding
+                    yield batch
                 yield pa.RecordBatch.from_pylist([], reader.schema)
-        except (Error, OSError) as error:  # OSError: while rows come
+        except (Error, OSError, pa.ArrowInvalid) as error:  # OSError: while rows come
             raise UserError(f"{self.place}: {_reason(error)}") from error
 
 

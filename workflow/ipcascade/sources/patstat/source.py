@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
+import numpy as np
 import polars as pl
 
 from ipcascade.core.classifications import SYMBOLS, Classification
@@ -17,6 +18,7 @@ from ipcascade.sources.patstat.database import Database
 from ipcascade.sources.patstat.tables import Delivery
 from ipcascade.sources.quarantine import Quarantine
 
+NAMED_AT_ONCE = 1 << 18
 DUMMY_KINDS = ("D", "Q", "D2")
 # Ids above belong to dummy applications, which PATSTAT invents for cited numbers that it does not hold.
 LARGEST_APPLN_ID = 900_000_000
@@ -106,11 +108,12 @@ class _Patstat(Source):
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
         return batch["application"].cast(pl.String)
 
-    def family_names(self, families: pl.Series) -> pl.DataFrame:
+    def family_names(self, families: np.ndarray) -> Iterator[pl.DataFrame]:
         """The DOCDB id, or `appln-` and the appln_id of an application without one."""
         family = pl.col("family")
         name = pl.when(family > 0).then(family.cast(pl.String)).otherwise(pl.format("appln-{}", -family))
-        return pl.DataFrame({"family": families}).with_columns(name=name)
+        for start in range(0, len(families), NAMED_AT_ONCE):
+            yield pl.DataFrame({"family": families[start : start + NAMED_AT_ONCE]}).with_columns(name=name)
 
     def refuse_double(self, table: str, application: int) -> NoReturn:
         raise UserError(

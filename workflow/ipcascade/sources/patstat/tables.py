@@ -73,7 +73,6 @@ class Delivery:
         """
         expected = self.contents.row_counts.get(table)
         rows = 0
-        self.quarantine.start(table)
         contents: dict[tuple[int, int], Part] = {}
         with Progress(task or f"read {table}", expected, "rows") as progress:
             for part in self.contents.parts[table]:
@@ -100,7 +99,7 @@ class Delivery:
                 "fetch these files again, or all parts of the table from the same edition"
             )
         self.quarantine.check(table, rows)
-        self.counts[table] = TableCount(rows, expected, len(self.quarantine.rows.get(table, ())))
+        self.counts[table] = TableCount(rows, expected, self.quarantine.amount(table))
 
 
 class _Content:
