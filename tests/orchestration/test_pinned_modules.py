@@ -29,8 +29,8 @@ MODULES = {
         core.archives sources.patstat.delivery sources.patstat.row_counts sources.patstat.source
         sources.patstat.tables sources.patstat.database
         sources.patentsview.families sources.patentsview.files sources.patentsview.ids sources.patentsview.source
-        sources.quarantine core.archives core.classifications core.symbols core.block_files core.csv_tables commands._scratch
-        corpus.scratch
+        sources.quarantine core.archives core.classifications core.symbols core.block_files core.csv_tables
+        corpus.scratch commands._scratch
         sources.table core.user_tables core.user_table_files
     """,
     "tokens": """

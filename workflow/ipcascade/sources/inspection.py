@@ -209,9 +209,11 @@ def _fits(table: UserTable, column: str, role: Role) -> bool:
     return True
 
 
-def _labels(
-    table: UserTable, column: str
-) -> tuple[str | None, dict[tuple[Classification, tuple[str, ...]], float]] | None:
+Shares = dict[tuple[Classification, tuple[str, ...]], float]
+"""By classification and levels, from the top down: which share of some labels is of them."""
+
+
+def _labels(table: UserTable, column: str) -> tuple[str | None, Shares] | None:
     """What separates labels (None in lists), and which share of the first ones is in each tree; None without any."""
     try:
         piece = next(iter(table.pieces({column: Role.TEXTS})))
