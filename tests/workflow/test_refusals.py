@@ -82,7 +82,7 @@ def test_every_input_function_ends_the_run_with_its_error():
     functions = []
     for path in Path(__file__).parents[2].glob("workflow/rules/*.smk"):
         functions += re.findall(r"^(.*)\ndef (\w+)\(wildcards\):", path.read_text(), flags=re.MULTILINE)
-    assert {name for _, name in functions} >= {"files_of_delivery", "label_tree", "texts_to_label"}
+    assert {name for _, name in functions} >= {"files_of_source", "label_tree", "texts_to_label"}
     assert [name for line, name in functions if line != "@checks.ends_the_run"] == []
 
 
