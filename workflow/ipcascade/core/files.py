@@ -209,7 +209,7 @@ def read_json(path: Path, schema: type[BaseModel] | None = None) -> dict[str, An
 def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
     """A JSON object. Raises UserError, saying where it is, for anything else, NaN and infinities, and a double key."""
     try:
-        content = json.loads(text, object_pairs_hook=_without_double_keys)
+        content = json.loads(text, object_pairs_hook=without_double_keys)
         wrong = next(_not_plain(content), None)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number of thousands of digits, too deep
         raise UserError(f"{where} is not valid JSON: {error}; {MAKE_AGAIN}") from None
@@ -220,7 +220,8 @@ def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
     return content
 
 
-def _without_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_double_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object from its pairs, for `json`. Raises ValueError for a key that is there twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ipcascade.core.errors import UserError
+from ipcascade.core.files import without_double_keys
 from ipcascade.core.strict_csv import CsvFile, header_of, shown, unreadable
 from ipcascade.core.user_table_files import COMPRESSED, suffix_of, table_files
 
@@ -244,7 +245,9 @@ class _JsonLines(TableFile):
 
     def _record(self, line: int, text: bytes) -> dict[str, Any]:
         try:
-            record = json.loads(text.decode("utf-8-sig" if line == 1 else "utf-8"), object_pairs_hook=_each_key_once)
+            record = json.loads(
+                text.decode("utf-8-sig" if line == 1 else "utf-8"), object_pairs_hook=without_double_keys
+            )
         except (ValueError, RecursionError) as error:
             self._refuse_line(line, f"it is not JSON ({error})")
         if not isinstance(record, dict):
@@ -253,14 +256,6 @@ class _JsonLines(TableFile):
 
     def _refuse_line(self, line: int, problem: str) -> NoReturn:
         raise UserError(f"{self.path}, line {line}: {problem}; {REMEDY}")
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
-    return found
 
 
 def _fits(value: Any, role: Role) -> bool:
