@@ -13,7 +13,7 @@ def add_label_tree(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label-tree",
         type=Path,
-        help="table of labels (default: corpus.label_tree, or where that is null the IPC)",
+        help="table of labels (default: corpus.label_tree, else the IPC, or for corpus that of corpus.classification)",
     )
 
 
