@@ -24,6 +24,7 @@ from ipcascade.core.names import (
 )
 from ipcascade.core.provenance import read_provenance
 from ipcascade.inference.options import ScoringOptions
+from latex import needs_latex, typeset
 from projects import SHOWN_COMMAND
 from support import OF_THE_MACHINE
 
@@ -107,6 +108,19 @@ def test_a_printed_command_can_be_copied_and_run(finished):
     subprocess.run(command, shell=True, cwd=finished.folder, env=environment, check=True, capture_output=True)
     assert target.read_bytes() == before
     assert finished.planned("all", "baseline") == set()
+
+
+@needs_latex
+def test_latex_sets_the_numbers_the_captions_and_the_tables(finished, tmp_path):
+    results = finished.folder / "results"
+    files = [results / "paper/numbers.tex", results / "paper/captions.tex", *sorted(results.glob("tables/*.tex"))]
+    assert len(files) >= 4
+    used = r"Of \dataDocuments{} documents: \testClassFOneMicro; \captionFigureOne; see \ref{tab:table2}"
+    text = typeset("\n".join([*(f"\\input{{{file}}}" for file in files), used]), tmp_path)
+    metrics = json.loads((results / "metrics/test.json").read_text())
+    documents = pl.scan_parquet(results / "corpus/corpus.parquet").select(pl.len()).collect().item()
+    cited = f"Of {documents:,} documents: {metrics['measures']['class']['f1_micro']:.4f}; "
+    assert cited in " ".join(text.split())
 
 
 def test_a_model_is_released_by_a_target(finished):

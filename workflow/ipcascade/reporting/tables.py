@@ -31,8 +31,10 @@ _NOTHING = "–"
 _LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}", "–": "--",
-    "±": r"\textpm{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"\textpm{}", "|": r"\textbar{}", "<": r"\textless{}", ">": r"\textgreater{}", "`": r"\textasciigrave{}",
 }  # fmt: skip
+# Several of these in a row are one sign to LaTeX: two hyphens are a dash.
+_TO_LATEX = re.compile(r"-(?=-)|'(?=')|,(?=,)|[" + re.escape("".join(_LATEX)) + "]")
 
 
 def table1(splits: pl.DataFrame, corpus: pl.DataFrame, levels: Sequence[str]) -> pl.DataFrame:
@@ -151,7 +153,7 @@ def heading(column: str) -> str:
 
 def escape_latex(text: str) -> str:
     """Text that LaTeX prints as it is; brackets are wrapped, so that none is read as an option of a row's end."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return _TO_LATEX.sub(lambda found: _LATEX.get(found[0], found[0] + "{}"), text)
 
 
 def _measure_heading(name: str) -> str:

@@ -1,0 +1,31 @@
+"""Debian's LaTeX, for tests of what is written for it. Tests that need it are skipped where it is not installed."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+needs_latex = pytest.mark.skipif(
+    not (shutil.which("pdflatex") and shutil.which("pdftotext")), reason="LaTeX is not installed (tests/latex-install)"
+)
+
+
+def typeset(body: str, folder: Path) -> str:
+    """The text of the PDF that LaTeX makes of a document. Fails where LaTeX reports an error, or a reference to nothing.
+
+    Found from `folder`, where it is made.
+    """
+    lines = [
+        r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{lmodern}", r"\usepackage{booktabs}", r"\pagestyle{empty}",
+        r"\begin{document}", body, r"\end{document}",
+    ]  # fmt: skip
+    (folder / "paper.tex").write_text("\n".join(lines), encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "paper.tex"]
+    for _ in range(2):  # references to tables are known the second time
+        done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+        log = done.stdout.decode("utf-8", errors="replace")
+        assert done.returncode == 0, log[-3000:]
+    assert "undefined" not in log, log
+    text = subprocess.run(["pdftotext", "-layout", "paper.pdf", "-"], cwd=folder, capture_output=True, check=True)
+    return text.stdout.decode("utf-8")
