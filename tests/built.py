@@ -1,23 +1,43 @@
 """The corpus of a source at once, for tests of small ones."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 
 from ipcascade.corpus.build import CorpusBuild
 from ipcascade.corpus.every_text import every_text
-from ipcascade.corpus.scratch import scratch_in
+from ipcascade.corpus.reading import PartReader, reading
+from ipcascade.sources.patstat.source import Patstat
+
+
+@contextmanager
+def read_here(source) -> Iterator[PartReader]:
+    """A reader of a source by this process."""
+    with tempfile.TemporaryDirectory() as folder, reading(source, Path(folder) / "x", {}, lambda: source, 1) as reader:
+        yield reader
 
 
 def build(source, tree, options, seed, finer=None, most_bytes=1 << 30):
     """The corpus and its funnel."""
-    with tempfile.TemporaryDirectory() as folder, scratch_in(Path(folder) / "scratch") as scratch:
-        made = CorpusBuild(source, tree, options, seed, finer, scratch, most_bytes)
+    with read_here(source) as reader:
+        made = CorpusBuild(reader, tree, options, seed, finer, most_bytes)
         return pl.concat(list(made.documents())), made.funnel()
 
 
-def texts_of(source, options, split_of):
+def texts_of(source, options, split_of, most_bytes=1 << 30):
     """Every text of a source."""
-    with tempfile.TemporaryDirectory() as folder, scratch_in(Path(folder) / "scratch") as scratch:
-        return pl.concat(list(every_text(source, options, split_of, scratch)))
+    with read_here(source) as reader:
+        return pl.concat(list(every_text(reader, options, split_of, most_bytes)))
+
+
+def rows_of(delivery, table, columns, counts=None):
+    """The rows of all parts of a table of a PATSTAT delivery, in batches; checked, and added to the counts."""
+    source = Patstat(delivery, "ipc", [])
+    for part in range(len(delivery.parts(table))):
+        yield from delivery.read(table, part, columns, source)
+    source.complete(source.reads)
+    if counts is not None:
+        counts.update(source.counts)

@@ -12,14 +12,12 @@ needs_latex = pytest.mark.skipif(
 
 
 def typeset(body: str, folder: Path) -> str:
-    """The text of the PDF that LaTeX makes of a document. Fails where LaTeX reports an error, or a reference to nothing.
+    """The text of the PDF that LaTeX makes of a document in `folder`.
 
-    Found from `folder`, where it is made.
+    Fails where LaTeX reports an error, or a reference to nothing.
     """
-    lines = [
-        r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{lmodern}", r"\usepackage{booktabs}", r"\pagestyle{empty}",
-        r"\begin{document}", body, r"\end{document}",
-    ]  # fmt: skip
+    packages = [r"\usepackage[T1]{fontenc}", r"\usepackage{lmodern}", r"\usepackage{booktabs}"]
+    lines = [r"\documentclass{article}", *packages, r"\pagestyle{empty}", r"\begin{document}", body, r"\end{document}"]
     (folder / "paper.tex").write_text("\n".join(lines), encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "paper.tex"]
     for _ in range(2):  # references to tables are known the second time

@@ -4,7 +4,7 @@ import pytest
 
 from deliveries import abstract, application, symbol, write_delivery
 from ipcascade.cli import main
-from ipcascade.commands._scratch import scratch_folder
+from ipcascade.commands._reading import scratch_folder
 from ipcascade.core.documents import read_tree
 from ipcascade.core.files import file_checksum, read_facts, read_json, read_parquet
 from ipcascade.core.label_tree import IPC, LabelTree

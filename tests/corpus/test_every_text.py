@@ -2,9 +2,10 @@
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from built import build, texts_of
-from deliveries import abstract, application, symbol, title, write_delivery
+from deliveries import abstract, application, random_tables, symbol, title, write_delivery
 from ipcascade.cli import main
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
@@ -44,15 +45,15 @@ def made(folder, options=DEFAULTS, split_of=NO_SPLITS, **layout):
     return texts_of(delivery, options, split_of)
 
 
-def test_every_abstract_that_passes_the_filters_is_there_in_the_order_of_the_table(tmp_path):
+def test_every_abstract_that_passes_the_filters_is_there_in_the_order_of_the_applications(tmp_path):
     splits = pl.DataFrame({"family_id": ["70", "999"], "split": ["train", "test"]})
     assert made(tmp_path, split_of=splits).rows(named=True) == [
-        {"document_id": "3", "text": f"{LONG} three", "family_id": "appln-3", "office": "EP", "kind": "A",
-         "filing_year": 2001, "first_filing_year": 2001, "first_filing_office": "EP", "split": None},
         {"document_id": "1", "text": f"{LONG} \u00e9t\u00e9", "family_id": "70", "office": "US", "kind": "A",
          "filing_year": 2003, "first_filing_year": 2001, "first_filing_office": "EP", "split": "train"},
         {"document_id": "2", "text": f"{LONG} two", "family_id": "70", "office": "EP", "kind": "A",
          "filing_year": 2001, "first_filing_year": 2001, "first_filing_office": "EP", "split": "train"},
+        {"document_id": "3", "text": f"{LONG} three", "family_id": "appln-3", "office": "EP", "kind": "A",
+         "filing_year": 2001, "first_filing_year": 2001, "first_filing_office": "EP", "split": None},
     ]  # fmt: skip
 
 
@@ -66,16 +67,26 @@ def test_titles_are_part_of_texts_where_they_are_in_the_corpus(tmp_path):
 @pytest.mark.parametrize(
     ("options", "ids"),
     [
-        ({"minimum_words": 1}, ["3", "1", "2", "5"]),
+        ({"minimum_words": 1}, ["1", "2", "3", "5"]),
         ({"ipr_types": ["UM"]}, ["6"]),
         ({"language": "de"}, ["4"]),
         ({"first_year": 2002}, ["1"]),
         ({"offices": ["US"]}, ["1"]),
-        ({"documents": 1}, ["3", "1", "2"]),  # the sample has no say
+        ({"documents": 1}, ["1", "2", "3"]),  # the sample has no say
     ],
 )
 def test_the_filters_of_the_corpus_hold(tmp_path, options, ids):
     assert made(tmp_path, CorpusOptions(**options))["document_id"].to_list() == ids
+
+
+def test_texts_do_not_depend_on_memory(tmp_path):
+    tables = random_tables(5, 500)
+    source = open_patstat(write_delivery(tmp_path, tables, parts=3), titles=True)
+    options = CorpusOptions(text=["title", "abstract"], minimum_words=1)
+    split_of = pl.DataFrame({"family_id": ["1", "2"], "split": ["val", "test"]})
+    at_once, apart = (texts_of(source, options, split_of, most) for most in (1 << 30, 1))
+    assert_frame_equal(at_once, apart)
+    assert at_once.height > 50 and at_once["document_id"].cast(pl.Int64).is_sorted()
 
 
 def test_an_abstract_that_is_there_twice_is_refused(tmp_path):

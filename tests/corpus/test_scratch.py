@@ -6,7 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import ipcascade.corpus.scratch as module
-from ipcascade.corpus.scratch import PARTS, Scratch, parts_of, scratch_in
+from ipcascade.corpus.scratch import PARTS, Scratch, parts_of, ranges_of
 
 
 def rows(seed, amount):
@@ -38,8 +38,12 @@ def test_what_was_added_comes_back(tmp_path, monkeypatch, waiting):
         assert_frame_equal(found, expected, check_row_order=False)
     assert scratch.rows == {"a table": 351, "another": 3}
     assert scratch.read("another", range(PARTS)).height == 3
+    assert_frame_equal(
+        scratch.read("a table", range(PARTS), ["codes", "number"]), together.select("codes", "number"),
+        check_row_order=False,
+    )  # fmt: skip
     scratch.drop("a table")
-    assert "a table" not in {path.name for path in tmp_path.iterdir()}
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("a table")]
 
 
 def test_an_empty_table_has_its_columns(tmp_path):
@@ -70,10 +74,38 @@ def test_units_are_all_parts_once_and_fit(tmp_path, total, most):
     assert all(len(unit) == 1 or len(unit) * total * 100 / PARTS <= most for unit in units)
 
 
-def test_the_folder_is_gone_at_the_end_and_what_a_killed_run_left_at_the_start(tmp_path):
-    folder = tmp_path / "scratch"
-    (folder / "old").mkdir(parents=True)
-    with pytest.raises(ZeroDivisionError), scratch_in(folder):
-        assert list(folder.iterdir()) == []
-        raise ZeroDivisionError
-    assert not folder.exists()
+@pytest.mark.parametrize("waiting", [1, 1 << 30])
+def test_tables_of_several_writers_are_one(tmp_path, monkeypatch, waiting):
+    monkeypatch.setattr(module, "_WAITING_BYTES", waiting)
+    batches = [rows(seed, amount) for seed, amount in enumerate((100, 0, 30))]
+    for number, batch in enumerate(batches):
+        writer = Scratch(tmp_path / str(number))
+        for half in (batch[::2], batch[1::2]):
+            writer.add("a table", half, parts_of(half["number"]))
+        if number == 2:
+            writer.add("its own", batch, parts_of(batch["number"]))
+        writer.close()
+    together = pl.concat(batches)
+    scratch = Scratch(tmp_path / "here")
+    scratch.add("a table", batches[0], parts_of(batches[0]["number"]))
+    for number in range(3):
+        scratch.adopt(tmp_path / str(number))
+    together = pl.concat([together, batches[0]])
+    assert scratch.rows == {"a table": 230, "its own": 30}
+    for parts in (range(PARTS), range(0, 50)):
+        expected = together.filter(pl.Series(np.isin(parts_of(together["number"]), parts)))
+        assert_frame_equal(scratch.read("a table", parts), expected, check_row_order=False)
+    assert_frame_equal(scratch.read("its own", range(PARTS)), batches[2], check_row_order=False)
+    scratch.drop("a table")
+    assert "a table" not in scratch.rows
+    again = Scratch(tmp_path / "here")
+    again.adopt(tmp_path / "0")
+    assert again.read("a table", range(PARTS)).height == 100, "what was adopted is there for the next"
+
+
+def test_ranges_are_in_the_order_of_the_numbers():
+    ordered = np.arange(0, 3000, 3)
+    found = ranges_of(ordered, pl.Series(ordered))
+    assert (np.diff(found) >= 0).all() and found[0] == 0 and found[-1] == PARTS - 1
+    assert np.ptp(np.bincount(found)) <= 1, "as many in each"
+    assert ranges_of(np.array([], dtype=np.int64), pl.Series([], dtype=pl.Int64)).size == 0

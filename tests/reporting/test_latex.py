@@ -4,11 +4,11 @@ import string
 
 import polars as pl
 from comparisons import comparison_of
-from latex import needs_latex, typeset
 
 from ipcascade.reporting import paper
 from ipcascade.reporting.captions import MATRIX, caption
 from ipcascade.reporting.tables import comparison_parts, comparison_table, escape_latex, write_table, write_tables
+from latex import needs_latex, typeset
 
 pytestmark = needs_latex
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from built import rows_of
 from deliveries import abstract, application, csv_bytes, symbol, title, write_delivery, zip_bytes
 from ipcascade.core import archives
 from ipcascade.core.errors import UserError
@@ -38,7 +39,7 @@ def tables():
 
 
 def read(folder, table, *columns, block_bytes=BLOCK_BYTES):
-    return pl.concat(list(Delivery.open(folder, block_bytes=block_bytes).read(table, columns)))
+    return pl.concat(list(rows_of(Delivery(folder, block_bytes=block_bytes), table, columns)))
 
 
 def flat_part(folder, table, content, part="part01"):
@@ -52,13 +53,14 @@ def flat_part(folder, table, content, part="part01"):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_reads_the_same(tmp_path, layout, counts, upper):
     folder = write_delivery(tmp_path, tables(), layout, parts=2, upper=upper, bom=upper, counts=counts)
-    delivery = Delivery.open(folder, titles=True)
-    found = pl.concat(list(delivery.read("tls203", ("appln_abstract", "appln_id"))))
+    delivery = Delivery(folder, titles=True)
+    counted = {}
+    found = pl.concat(list(rows_of(delivery, "tls203", ("appln_abstract", "appln_id"), counted)))
     assert found.columns == ["appln_abstract", "appln_id"]
     assert dict(zip(found["appln_id"], found["appln_abstract"], strict=True)) == dict(enumerate(HARD_TEXTS, start=1))
-    symbols = pl.concat(list(delivery.read("tls209", ("appln_id", "ipc_class_symbol"))))
+    symbols = pl.concat(list(rows_of(delivery, "tls209", ("appln_id", "ipc_class_symbol"), counted)))
     assert sorted(symbols["ipc_class_symbol"]) == ["A01B  33/00"] * 5 + ["H04L   1/00"] * 5
-    assert delivery.counts == {
+    assert counted == {
         "tls203": TableCount(5, 5 if counts else None),
         "tls209": TableCount(10, 10 if counts else None),
     }
@@ -115,7 +117,7 @@ def test_finding_files_needs_only_the_standard_library(tmp_path):
 def test_small_blocks_give_the_same_rows(tmp_path):
     rows = [abstract(i, HARD_TEXTS[i % 5] + f" {i}") for i in range(1, 400)]
     folder = write_delivery(tmp_path, tables() | {"tls203": rows})
-    batches = list(Delivery.open(folder, block_bytes=512).read("tls203", ("appln_id", "appln_abstract")))
+    batches = list(rows_of(Delivery(folder, block_bytes=512), "tls203", ("appln_id", "appln_abstract")))
     assert len(batches) > 10
     assert pl.concat(batches)["appln_abstract"].to_list() == [row["appln_abstract"] for row in rows]
 
@@ -146,7 +148,7 @@ def test_a_deflated_nested_zip_larger_than_the_end_that_is_kept(tmp_path):
 def test_row_count_files_of_all_kinds(tmp_path, text):
     folder = write_delivery(tmp_path, tables(), counts=None)
     (folder / "RowCount.txt").write_bytes(text)
-    assert Delivery.open(folder).contents.row_counts == {"tls203": 5}
+    assert Delivery(folder).contents.row_counts == {"tls203": 5}
 
 
 def test_checksum_follows_content_not_place(tmp_path):
@@ -156,7 +158,7 @@ def test_checksum_follows_content_not_place(tmp_path):
         write_delivery(tmp_path / name, content, "plain")
         for name, content in (("d", tables()), ("e", tables() | {"tls203": [abstract(1, "another text")]}))
     )
-    sums = [Delivery.open(folder).checksum() for folder in (first, moved, changed, plain, plain_changed)]
+    sums = [Delivery(folder).checksum() for folder in (first, moved, changed, plain, plain_changed)]
     assert sums[0] == sums[1]
     assert len(set(sums)) == 4
 
@@ -184,9 +186,9 @@ class TestErrors:
         content = tables()
         del content["tls202"]
         folder = write_delivery(tmp_path, content)
-        Delivery.open(folder)
+        Delivery(folder)
         with pytest.raises(UserError, match="lacks the table tls202"):
-            Delivery.open(folder, titles=True)
+            Delivery(folder, titles=True)
 
     def test_missing_part(self, tmp_path):
         folder = write_delivery(tmp_path, tables(), parts=3)
@@ -327,15 +329,15 @@ class TestErrors:
     def test_row_counts_that_differ(self, tmp_path, expected):
         folder = write_delivery(tmp_path, tables(), counts=None)
         (folder / "RowCount.txt").write_text(f"tls203_appln_abstr count: {expected}")
-        delivery = Delivery.open(folder)
+        delivery, counted = Delivery(folder), {}
         with pytest.raises(UserError, match=rf"tls203 has 5 rows where .*RowCount.txt has {expected} .*part01.zip"):
-            list(delivery.read("tls203", ("appln_id",)))
-        assert delivery.counts == {}
+            list(rows_of(delivery, "tls203", ("appln_id",), counted))
+        assert counted == {}
 
 
 def test_closing_early_closes_the_files(tmp_path):
     folder = write_delivery(tmp_path, tables(), "nested")
-    batches = Delivery.open(folder).read("tls203", ("appln_id",))
+    batches = rows_of(Delivery(folder), "tls203", ("appln_id",))
     next(batches)
     batches.close()
     for path in folder.iterdir():
@@ -357,12 +359,12 @@ def test_window_behaves_like_a_file():
 
 @pytest.mark.skipif(not PATENTS_US.is_dir(), reason="the sample of real patents is not there")
 def test_real_patents():
-    delivery = Delivery.open(PATENTS_US, titles=True)
+    delivery, counted = Delivery(PATENTS_US, titles=True), {}
     for table, column in (
         ("tls201", "docdb_family_id"), ("tls202", "appln_title"), ("tls203", "appln_abstract"),
         ("tls209", "ipc_class_symbol"),
     ):  # fmt: skip
-        assert all(batch[column].null_count() == 0 for batch in delivery.read(table, ("appln_id", column)))
-    assert {table: (count.rows, count.expected) for table, count in delivery.counts.items()} == {
+        assert all(batch[column].null_count() == 0 for batch in rows_of(delivery, table, ("appln_id", column), counted))
+    assert {table: (count.rows, count.expected) for table, count in counted.items()} == {
         "tls201": (9418, 9418), "tls202": (9418, 9418), "tls203": (9418, 9418), "tls209": (36466, 36466),
     }  # fmt: skip

@@ -7,6 +7,7 @@ import zipfile
 import polars as pl
 import pytest
 
+from built import rows_of
 from deliveries import abstract, application, symbol, write_delivery, zip_bytes
 from ipcascade.core.errors import UserError
 from ipcascade.sources.patstat.delivery import delivery_files, find
@@ -27,7 +28,7 @@ def rows():
 
 
 def texts(folder):
-    return sorted(pl.concat(list(Delivery.open(folder).read("tls203", ("appln_abstract",))))["appln_abstract"])
+    return sorted(pl.concat(list(rows_of(Delivery(folder), "tls203", ("appln_abstract",))))["appln_abstract"])
 
 
 TEXTS = [f"text {i}" for i in range(1, 7)]
@@ -36,7 +37,7 @@ TEXTS = [f"text {i}" for i in range(1, 7)]
 def refused(folder, *parts):
     with pytest.raises(UserError) as error:
         for table in TABLES:
-            list(Delivery.open(folder).read(table, ("appln_id",)))
+            list(rows_of(Delivery(folder), table, ("appln_id",)))
     for part in parts:
         assert part in str(error.value), str(error.value)
     assert "\n" not in str(error.value)
@@ -149,7 +150,7 @@ def test_a_folder_per_table(tmp_path, layout):
         path.rename(inner / path.name)
     assert texts(folder) == TEXTS
     assert len(delivery_files(folder)) == 7
-    assert Delivery.open(folder).contents.row_counts["tls203"] == 6
+    assert Delivery(folder).contents.row_counts["tls203"] == 6
 
 
 @pytest.mark.parametrize("layout", ["flat", "nested", "nested_deflated", "plain"])
@@ -318,7 +319,7 @@ def test_values_out_of_range_are_refused_with_their_line(tmp_path, column, value
     tables["tls201"][3][column] = value
     folder = write_delivery(tmp_path, tables)
     with pytest.raises(UserError) as error:
-        list(Delivery.open(folder).read("tls201", (column,)))
+        list(rows_of(Delivery(folder), "tls201", (column,)))
     sentence = f"tls201_appln_part01.zip, line 5: {column} is {value.strip()!r}, not {words}"
     assert sentence in str(error.value)
 
@@ -326,5 +327,5 @@ def test_values_out_of_range_are_refused_with_their_line(tmp_path, column, value
 @pytest.mark.parametrize("value", ["1000", "9998", "0"])
 def test_years_at_the_edges(tmp_path, value):
     folder = write_delivery(tmp_path, rows() | {"tls201": [application(1, appln_filing_year=value)]})
-    (found,) = Delivery.open(folder).read("tls201", ("appln_filing_year",))
+    (found,) = rows_of(Delivery(folder), "tls201", ("appln_filing_year",))
     assert found.item() == (int(value) or None)

@@ -5,18 +5,16 @@ import logging
 from pathlib import Path
 
 from ipcascade.commands._label_tree import add_label_tree
-from ipcascade.commands._scratch import scratch_folder
+from ipcascade.commands._reading import reading_source
 from ipcascade.config import Config, section_options
 from ipcascade.core.block_files import of_equal_size, write_blocks
 from ipcascade.core.classifications import TREES
 from ipcascade.core.csv_tables import Table, write_csv_table
-from ipcascade.core.files import Kind, write_json
+from ipcascade.core.files import Kind, file_checksum, write_json
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.paths import expanded
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.build import CorpusBuild
-from ipcascade.corpus.scratch import scratch_in
-from ipcascade.sources.opening import open_source
 
 log = logging.getLogger(__name__)
 ROW_GROUP = 1 << 16
@@ -40,11 +38,13 @@ def run(args: argparse.Namespace, config: Config) -> None:
     )
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
-    source = open_source(config.source, args.source, config.corpus)
     finer = tree.with_level_below(whole_tree)
     facts = {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)}
-    with scratch_in(scratch_folder(config.source, args.corpus)) as scratch:
-        build = CorpusBuild(source, tree, config.corpus, config.seed, finer, scratch, config.source.memory_mb << 20)
+    options = section_options(config, "seed", "corpus", "source.table", "source.postgres", "source.malformed_share")
+    identity = {"options": options, "label_tree": file_checksum(table)}
+    with reading_source(config, args.source, args.corpus, identity, args.threads) as reader:
+        source = reader.source
+        build = CorpusBuild(reader, tree, config.corpus, config.seed, finer, config.source.memory_mb << 20)
         # Of equal size, so that the bytes do not depend on how much memory there was.
         write_blocks(args.corpus, of_equal_size(build.documents(), ROW_GROUP), facts)
     funnel = build.funnel()
@@ -56,7 +56,6 @@ def run(args: argparse.Namespace, config: Config) -> None:
     if left_out:
         log.warning("%s: %s malformed rows were left out: %s", source.place, f"{len(left_out):,}", quarantine)
     write_csv_table(quarantine, QUARANTINE, (dict(zip(QUARANTINE.columns, row, strict=True)) for row in left_out))
-    options = section_options(config, "seed", "corpus", "source.table", "source.postgres", "source.malformed_share")
     checksums = {"source": source.checksum()}
     for path in (args.funnel, quarantine, args.corpus):
         write_provenance(path, options, {"label_tree": table}, checksums)

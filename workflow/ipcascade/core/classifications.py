@@ -12,7 +12,7 @@ TREES: dict[Classification, Path] = {
     "wipo35": IPC.with_name("wipo35.tsv"),
     "nace": IPC.with_name("nace.tsv"),
 }
-SYMBOLS: dict[Classification, str] = {
+SYMBOL_NAMES: dict[Classification, str] = {
     "ipc": "IPC symbol",
     "cpc": "CPC symbol",
     "wipo35": "field of technology",

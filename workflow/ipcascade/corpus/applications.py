@@ -1,15 +1,17 @@
 """The applications that can become documents: the filters on them, and how other tables are matched with them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import CorpusOptions
+from ipcascade.corpus.reading import PartReader
 from ipcascade.corpus.scratch import Scratch, parts_of
-from ipcascade.sources.base import Source
+from ipcascade.sources.base import APPLICATIONS, Source
 
 # Bytes that sorting a key takes, and that may be taken.
 KEY_BYTES, MOST_BYTES = 32, 64 << 20
@@ -45,59 +47,80 @@ def _is_among(column: str, wanted: Sequence[str] | None) -> pl.Expr | None:
     return None if wanted is None else pl.col(column).is_in(wanted)
 
 
-def read_applications(
-    source: Source, options: CorpusOptions, funnel: Funnel, scratch: Scratch
-) -> Iterator[pl.DataFrame]:
-    """Applications that pass the application filters, in the order of the source.
+@dataclass(frozen=True)
+class ReadApplications:
+    """Puts the applications that pass the application filters on disk, as the table `applications`.
 
     Columns: application, office, kind, date, filing_year, link, family: that of the source, or the negative application
     where there is none, so that such an application is a family of its own.
+    """
+
+    options: CorpusOptions
+    what: ClassVar[str] = APPLICATIONS
+    stage: ClassVar[str] = "applications"
+
+    def __call__(self, source: Source, part: int, scratch: Scratch) -> dict[str, Any]:
+        """How many rows were read, and how many each filter left."""
+        filters = _filters(source, self.options)
+        read, left = 0, [0] * len(filters)
+        for batch in source.applications(part):
+            read += batch.height
+            add_keys(scratch, self.stage, batch["application"])
+            for number, filter_ in enumerate(filters):
+                if filter_.keeps is not None:
+                    batch = batch.filter(filter_.keeps)
+                left[number] += batch.height
+            kept = batch.select(
+                "application",
+                "office",
+                "kind",
+                "date",
+                "link",
+                filing_year=pl.col("year").cast(pl.Int16),
+                family=pl.coalesce("family", -pl.col("application")),
+            )
+            scratch.add("applications", kept, parts_of(kept["application"]))
+        return {"read": read, "left": left}
+
+
+def read_applications(reader: PartReader, options: CorpusOptions, funnel: Funnel) -> np.ndarray:
+    """Put the applications on disk (`ReadApplications`); return their numbers, sorted.
+
     Raises UserError where a filter leaves nothing, and where an application is there twice.
     """
-    filters = _filters(source, options)
-    read, left = 0, [0] * len(filters)
-    keys = Keys(source, None, scratch)
-    for batch in source.applications():
-        read += batch.height
-        keys.add(batch["application"])
-        for number, filter_ in enumerate(filters):
-            if filter_.keeps is not None:
-                batch = batch.filter(filter_.keeps)
-            left[number] += batch.height
-        yield batch.select(
-            "application",
-            "office",
-            "kind",
-            "date",
-            "link",
-            filing_year=pl.col("year").cast(pl.Int16),
-            family=pl.coalesce("family", -pl.col("application")),
-        )
-    keys.refuse_doubles()
-    funnel.start(source.start[0], read, source.start[1])
-    for filter_, amount in zip(filters, left, strict=True):
+    source = reader.source
+    facts = reader.read(ReadApplications(options), "read the applications")
+    refuse_doubles(reader, ReadApplications.stage, source.table_of(APPLICATIONS))
+    funnel.start(source.start[0], sum(fact["read"] for fact in facts), source.start[1])
+    for number, filter_ in enumerate(_filters(source, options)):
+        amount = sum(fact["left"][number] for fact in facts)
         funnel.keep(filter_.step, amount, filter_.key and f"corpus.{filter_.key}", filter_.value)
+    return numbers_in(reader.scratch, "applications")
 
 
-class Keys:
-    """The numbers of the applications of a table in which each has one row at most; kept on disk."""
+def numbers_in(scratch: Scratch, table: str) -> np.ndarray:
+    """The distinct applications of a table on disk, sorted."""
+    units = scratch.units(scratch.rows[table], KEY_BYTES, MOST_BYTES)
+    found = [np.unique(scratch.read(table, unit, ["application"])["application"].to_numpy()) for unit in units]
+    numbers = np.concatenate(found)
+    numbers.sort()
+    return numbers
 
-    def __init__(self, source: Source, field: str | None, scratch: Scratch) -> None:
-        self._source, self._table, self._scratch = source, source.table_of(field), scratch
-        self._name = f"keys of {field or 'applications'}"
 
-    def add(self, numbers: pl.Series) -> None:
-        """Note the applications of some rows, whether or not these are kept."""
-        self._scratch.add(self._name, pl.DataFrame({"application": numbers}), parts_of(numbers))
+def add_keys(scratch: Scratch, stage: str, numbers: pl.Series) -> None:
+    """Note the applications of some rows, kept or not, of a table in which each has one row at most."""
+    scratch.add(f"keys of {stage}", pl.DataFrame({"application": numbers}), parts_of(numbers))
 
-    def refuse_doubles(self) -> None:
-        """Raise UserError where an application was there more than once; forgets them all."""
-        for unit in self._scratch.units(self._scratch.rows[self._name], KEY_BYTES, MOST_BYTES):
-            numbers = np.sort(self._scratch.read(self._name, unit)["application"].to_numpy())
-            doubles = numbers[1:][numbers[1:] == numbers[:-1]]
-            if doubles.size:
-                self._source.refuse_double(self._table, int(doubles[0]))
-        self._scratch.drop(self._name)
+
+def refuse_doubles(reader: PartReader, stage: str, table: str) -> None:
+    """Raise UserError where an application was noted more than once; forgets them all."""
+    scratch, name = reader.scratch, f"keys of {stage}"
+    for unit in scratch.units(scratch.rows[name], KEY_BYTES, MOST_BYTES):
+        numbers = np.sort(scratch.read(name, unit)["application"].to_numpy())
+        doubles = numbers[1:][numbers[1:] == numbers[:-1]]
+        if doubles.size:
+            reader.source.refuse_double(table, int(doubles[0]))
+    scratch.drop(name)
 
 
 def positions(ordered: np.ndarray, wanted: pl.Series) -> pl.Series:

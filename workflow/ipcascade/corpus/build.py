@@ -1,10 +1,11 @@
 """From a source to the corpus, and the funnel that shows what was removed and why.
 
 Whatever the sample size, a document's row is the same: family, group and labels are settled on the whole source before
-the sample is drawn. And whatever the size of the source, memory stays within a bound: tables are read as streams and
-put on disk in parts (`corpus/scratch.py`), by application and by family, and joined some parts at a time. In memory are
-only the numbers of the applications (4 or 8 bytes each), and the families that share an abstract with another one.
-Texts are read twice: first to measure them, then for the sampled documents alone.
+the sample is drawn. And whatever the size of the source, memory stays within a bound: tables are read as streams, their
+parts side by side (`corpus/reading.py`), and put on disk in parts (`corpus/scratch.py`), by application and by family,
+and joined some parts at a time. In memory are only the numbers of the applications (4 or 8 bytes each), and the
+families that share an abstract with another one. Texts are read twice: first to measure them, then for the sampled
+documents alone.
 """
 
 from collections import Counter
@@ -16,16 +17,17 @@ import polars as pl
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import LabelTree
+from ipcascade.core.progress import Progress
 from ipcascade.core.random_streams import stream_seed
-from ipcascade.corpus.applications import read_applications
+from ipcascade.corpus.applications import numbers_in, read_applications
 from ipcascade.corpus.families import connected, first_filings, links_of, represent, shared_by
-from ipcascade.corpus.fields import composed, measure_abstracts, read_field
+from ipcascade.corpus.fields import measure_abstracts, read_fields, texts_of
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.labels import Symbols, column_of, label_lists
+from ipcascade.corpus.labels import ReadLabels, column_of, label_lists, symbol_facts
 from ipcascade.corpus.options import ABSTRACT, CorpusOptions
+from ipcascade.corpus.reading import PartReader
 from ipcascade.corpus.sampling import Draw
-from ipcascade.corpus.scratch import PARTS, Scratch, parts_of
-from ipcascade.sources.base import Source
+from ipcascade.corpus.scratch import parts_of, ranges_of
 
 # Bytes that joining takes per application, per document with its text; measured (docs/benchmarks.md), rounded up.
 APPLICATION_BYTES, DOCUMENT_BYTES = 400, 4_000
@@ -34,8 +36,8 @@ APPLICATION_BYTES, DOCUMENT_BYTES = 400, 4_000
 class CorpusBuild:
     """Builds the corpus and the facts about how it came about; use it once.
 
-    tree: the label tree, already cut to the levels that are learned; finer: with the level below, where it has one;
-    scratch: where tables are put meanwhile; most_bytes: what joins may take of memory.
+    reader: of the source; tree: the label tree, already cut to the levels that are learned; finer: with the level
+    below, where it has one; most_bytes: what joins may take of memory.
 
     A row depends on the source, the trees and the options, never on the order of rows or parts, nor on the sample size
     or memory; a smaller sample is a subset of a larger one.
@@ -43,18 +45,18 @@ class CorpusBuild:
 
     def __init__(
         self,
-        source: Source,
+        reader: PartReader,
         tree: LabelTree,
         options: CorpusOptions,
         seed: int,
         finer: LabelTree | None,
-        scratch: Scratch,
         most_bytes: int,
     ) -> None:
-        self._source, self._tree, self._finer, self._options = source, tree, finer or tree, options
-        self._scratch, self._most_bytes = scratch, most_bytes
+        self._reader, self._source, self._scratch = reader, reader.source, reader.scratch
+        self._tree, self._finer, self._options, self._most_bytes = tree, finer or tree, options, most_bytes
         self._seed = stream_seed(seed, "corpus", "sample")
-        self._funnel, self._symbols = Funnel(), Symbols(tree, self._finer)
+        self._funnel = Funnel()
+        self._symbols: dict[str, Any] = {}
         self._facts = _CorpusFacts(tree)
 
     def documents(self) -> Iterator[pl.DataFrame]:
@@ -69,22 +71,24 @@ class CorpusBuild:
 
         Raises UserError where a step leaves nothing, naming its key.
         """
-        applications = self._put_applications()
-        labelled = self._put_labels(applications)
-        self._put_abstracts(labelled)
+        applications = read_applications(self._reader, self._options, self._funnel)
+        amount = len(applications)
+        labelled = self._read_labels(applications)
+        del applications
+        measure_abstracts(self._reader, self._options, labelled, self._funnel)
         del labelled
-        self._regroup_by_family(len(applications))
+        self._regroup_by_family(amount)
         groups = self._groups()
         drawn = self._represent()
         sample = self._put_documents(groups, drawn)
-        self._put_texts(sample)
+        self._read_texts(sample)
         yield from self._joined(sample)
 
     def funnel(self) -> dict[str, Any]:
         """Plain data, once all documents were read: steps, symbols, tables, notes, labels, groups."""
         return {
             "steps": self._funnel.steps,
-            "symbols": self._symbols.facts(),
+            "symbols": self._symbols,
             "tables": {
                 table: {
                     "rows": count.rows,
@@ -99,31 +103,15 @@ class CorpusBuild:
             "groups": self._facts.groups(),
         }
 
-    def _put_applications(self) -> np.ndarray:
-        """Put the applications on disk; return their numbers, sorted."""
-        numbers = []
-        for batch in read_applications(self._source, self._options, self._funnel, self._scratch):
-            self._scratch.add("applications", batch, parts_of(batch["application"]))
-            numbers.append(batch["application"].to_numpy())
-        applications = np.concatenate(numbers)
-        applications.sort()
-        return applications
-
-    def _put_labels(self, applications: np.ndarray) -> np.ndarray:
+    def _read_labels(self, applications: np.ndarray) -> np.ndarray:
         """Put the labels of each application on disk; return the numbers of those that have one, sorted."""
-        has_label = np.zeros(len(applications), dtype=bool)
-        for batch in self._symbols.read(self._source, self._options, applications):
-            has_label[batch["position"].to_numpy()] = True
-            self._scratch.add("labels", batch.drop("position"), parts_of(batch["application"]))
+        work = ReadLabels(self._options, self._tree, self._finer, self._reader.keep("applications", applications))
+        self._symbols = symbol_facts(self._reader.read(work, f"read {self._source.table_of(work.what)}"))
+        labelled = numbers_in(self._scratch, "labels")
         key = "label_tree" if self._options.ipc_values is None else "ipc_values"
         step = f"{self._source.symbol_name} in the label tree"
-        self._funnel.keep(step, int(has_label.sum()), f"corpus.{key}", getattr(self._options, key))
-        return applications[has_label]
-
-    def _put_abstracts(self, labelled: np.ndarray) -> None:
-        """Put what is measured of the abstracts on disk."""
-        for batch in measure_abstracts(self._source, self._options, labelled, self._funnel, self._scratch):
-            self._scratch.add("abstracts", batch, parts_of(batch["application"]))
+        self._funnel.keep(step, len(labelled), f"corpus.{key}", getattr(self._options, key))
+        return labelled
 
     def _regroup_by_family(self, applications: int) -> None:
         """Join by application, and put what families are made of on disk by family; what they share by what it is."""
@@ -184,7 +172,7 @@ class CorpusBuild:
             names = self._scratch.read("names", unit).unique("family").rename({"name": "family_id"})
             documents = documents.join(names, on="family", how="left").join(group_names, on="group", how="left")
             documents = documents.with_columns(pl.coalesce("group_id", "family_id"))
-            self._scratch.add("documents", documents, _ranges(sample, documents["application"]))
+            self._scratch.add("documents", documents, ranges_of(sample, documents["application"]))
         for name in ("documents of families", "names"):
             self._scratch.drop(name)
         return sample
@@ -194,9 +182,11 @@ class CorpusBuild:
         wanted = np.unique(np.concatenate([families, others]))
         found = [pl.DataFrame(schema={"group": pl.Series(others).dtype, "group_id": pl.String})]
         others = np.unique(others)
-        for batch in self._source.family_names(wanted):
-            self._scratch.add("names", batch, parts_of(batch["family"]))
-            found.append(batch.filter(pl.col("family").is_in(others.tolist())).select(group="family", group_id="name"))
+        with Progress("name the families", None, "rows") as progress, self._reader.advancing(progress):
+            for batch in self._source.family_names(wanted):
+                self._scratch.add("names", batch, parts_of(batch["family"]))
+                of_others = batch.filter(pl.col("family").is_in(others.tolist()))
+                found.append(of_others.select(group="family", group_id="name"))
         return pl.concat(found).unique("group")
 
     def _with_facts_of_families(self, documents: pl.DataFrame, groups: pl.DataFrame, unit: range) -> pl.DataFrame:
@@ -208,31 +198,19 @@ class CorpusBuild:
         documents = documents.join(first_filings(members, documents["family"]), on="family", how="left")
         return documents.join(lists, on="application", how="left")
 
-    def _put_texts(self, sample: np.ndarray) -> None:
+    def _read_texts(self, sample: np.ndarray) -> None:
         """Put the fields of the sampled documents' texts on disk, in the order of the documents."""
-        for field in self._options.text:
-            times = " (2 of 2)" if field == ABSTRACT else ""
-            task = f"read {self._source.table_of(field)}{times}"
-            amount = 0
-            for batch in read_field(self._source, self._options, field, sample, task, self._scratch):
-                amount += batch.height
-                self._scratch.add(f"field {field}", batch, _ranges(sample, batch["application"]))
-            if field == ABSTRACT and amount != len(sample):
-                raise UserError(
-                    f"{self._source.place}: {self._source.table_of(ABSTRACT)} gave {amount:,} of {len(sample):,} "
-                    "abstracts on its second reading; the files changed meanwhile: run this again when nothing writes "
-                    "there"
-                )
+        amount = read_fields(self._reader, self._options, sample)
+        if amount != len(sample):
+            raise UserError(
+                f"{self._source.place}: {self._source.table_of(ABSTRACT)} gave {amount:,} of {len(sample):,} "
+                "abstracts on its second reading; the files changed meanwhile: run this again when nothing writes there"
+            )
 
     def _joined(self, sample: np.ndarray) -> Iterator[pl.DataFrame]:
         """The documents with their texts."""
         for unit in self._scratch.units(len(sample), DOCUMENT_BYTES, self._most_bytes):
-            documents = self._scratch.read("documents", unit)
-            for field in self._options.text:
-                texts = self._scratch.read(f"field {field}", unit).rename({"text": field})
-                documents = documents.join(texts, on="application", how="left")
-            documents = documents.with_columns(composed(documents, self._options)).sort("application")
-            documents = documents.select(
+            documents = texts_of(self._scratch, self._scratch.read("documents", unit), unit, self._options).select(
                 "document_id",
                 "family_id",
                 "group_id",
@@ -286,8 +264,3 @@ class _CorpusFacts:
             "documents_in_them": sum(shared),
             "largest": max(shared, default=1),
         }
-
-
-def _ranges(sample: np.ndarray, applications: pl.Series) -> np.ndarray:
-    """Parts in the order of the numbers: the first one has the smallest."""
-    return np.searchsorted(sample, applications.to_numpy()) * PARTS // len(sample)

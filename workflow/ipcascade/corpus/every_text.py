@@ -2,77 +2,66 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import polars as pl
 
-from ipcascade.corpus.applications import Keys, positions, read_applications
+from ipcascade.core.progress import Progress
+from ipcascade.corpus.applications import read_applications
 from ipcascade.corpus.families import first_filings
-from ipcascade.corpus.fields import composed, is_in_language, read_field
+from ipcascade.corpus.fields import read_fields, texts_of
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.options import ABSTRACT, CorpusOptions
-from ipcascade.corpus.scratch import Scratch
-from ipcascade.corpus.text import measure
-from ipcascade.sources.base import Source
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.corpus.reading import PartReader
+from ipcascade.corpus.scratch import parts_of, ranges_of
 
 FACTS = ("family_id", "office", "kind", "filing_year", "first_filing_year", "first_filing_office", "split")
 """Columns of the texts; the last three are of the family."""
+# Bytes that joining takes per application, and per application with its text.
+APPLICATION_BYTES, TEXT_BYTES = 400, 4_000
 
 
 def every_text(
-    source: Source, options: CorpusOptions, split_of: pl.DataFrame, scratch: Scratch
+    reader: PartReader, options: CorpusOptions, split_of: pl.DataFrame, most_bytes: int
 ) -> Iterator[pl.DataFrame]:
-    """The texts of a source some at a time, in its order, made as those of the corpus are.
+    """The texts of a source some at a time, in the order of the applications' numbers, made as those of the corpus are.
 
     They are of all applications that pass the filters of the corpus on applications, and have an abstract in its
     language with enough words; an application needs no label, and of a family all are there. split_of: family_id, split
-    of the documents of the corpus.
+    of the documents of the corpus; most_bytes: what joins may take of memory.
 
     Columns: document_id (text), text, and `FACTS`: as in the corpus, and split, that of the family in the corpus, null
-    where it is not in it. Memory holds the columns of the applications, and all fields of their texts but the abstract.
-    Raises UserError where no application is left, and for two texts of one.
+    where it is not in it. Raises UserError where no application is left, and for two texts of one.
     """
-    applications = pl.concat(
-        batch.with_columns(pl.col("office", "kind").cast(pl.Categorical))
-        for batch in read_applications(source, options, Funnel(), scratch)
-    ).sort("application")
-    families = applications["family"].unique()
-    names = pl.concat(source.family_names(families.sort().to_numpy())).unique("family").rename({"name": "family_id"})
-    facts = (
-        applications.join(first_filings(applications, families), on="family", how="left")
-        .join(names, on="family", how="left")
-        .sort("application")
-        .select(
-            pl.col("office", "kind").cast(pl.String), "filing_year", "first_filing_year", "first_filing_office",
-            "family_id",
-        )
-    )  # fmt: skip
-    numbers = applications["application"].to_numpy()
-    # Looked up by position: a join with all titles of a delivery would take seconds per block.
-    others = {
-        field: pl.concat(
-            read_field(source, options, field, numbers, f"read {source.table_of(field)}", scratch)
-        ).sort("application")
-        for field in options.text if field != ABSTRACT
-    }  # fmt: skip
-    keys = Keys(source, ABSTRACT, scratch)
-    for batch in source.texts(ABSTRACT, f"read {source.table_of(ABSTRACT)}"):
-        keys.add(batch["application"])
-        batch = batch.with_columns(position=positions(numbers, batch["application"]))
-        batch = batch.drop_nulls(["position", "text"]).filter(is_in_language(source, options))
-        batch = batch.filter(measure(batch["text"])["words"] >= options.minimum_words)
-        texts = batch.select(pl.col("text").alias(ABSTRACT))
-        for field, found in others.items():
-            texts = texts.with_columns(_of(found, batch["application"]).alias(field))
-        ids = source.document_ids(batch).alias("document_id")
-        yield (
-            pl.concat([pl.DataFrame([ids, composed(texts, options)]), facts[batch["position"]]], how="horizontal")
-            .join(split_of, on="family_id", how="left", maintain_order="left")
-            .select("document_id", "text", *FACTS)
-        )
-    keys.refuse_doubles()
+    scratch = reader.scratch
+    applications = read_applications(reader, options, Funnel())
+    _put_facts(reader, applications, split_of, most_bytes)
+    read_fields(reader, options, applications, options.minimum_words)
+    for unit in scratch.units(len(applications), TEXT_BYTES, most_bytes):
+        facts = scratch.read("facts", unit)
+        yield texts_of(scratch, facts, unit, options).select("document_id", "text", *FACTS)
 
 
-def _of(found: pl.DataFrame, wanted: pl.Series) -> pl.Series:
-    """The texts of some applications, null where there is none; found: application (sorted), text."""
-    if found.is_empty():
-        return pl.Series([None] * len(wanted), dtype=pl.String)
-    return found["text"].gather(positions(found["application"].to_numpy(), wanted))
+def _put_facts(reader: PartReader, applications: np.ndarray, split_of: pl.DataFrame, most_bytes: int) -> None:
+    """Put application and `FACTS` of all applications on disk, in the order of their numbers."""
+    scratch = reader.scratch
+    families = []
+    for unit in scratch.units(len(applications), APPLICATION_BYTES, most_bytes):
+        members = scratch.read("applications", unit)
+        scratch.add("members", members, parts_of(members["family"]))
+        families.append(members["family"].unique().to_numpy())
+    scratch.drop("applications")
+    with Progress("name the families", None, "rows") as progress, reader.advancing(progress):
+        for batch in reader.source.family_names(np.unique(np.concatenate(families))):
+            scratch.add("names", batch, parts_of(batch["family"]))
+    for unit in scratch.units(len(applications), APPLICATION_BYTES, most_bytes):
+        members = scratch.read("members", unit)
+        names = scratch.read("names", unit).unique("family").rename({"name": "family_id"})
+        facts = (
+            members.join(first_filings(members, members["family"].unique()), on="family", how="left")
+            .join(names, on="family", how="left")
+            .join(split_of, on="family_id", how="left")
+            .select("application", *FACTS)
+        )
+        scratch.add("facts", facts, ranges_of(applications, facts["application"]))
+    for name in ("members", "names"):
+        scratch.drop(name)

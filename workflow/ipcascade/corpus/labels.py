@@ -8,66 +8,78 @@ too. It decides about nothing here: a symbol without a label of the finer level 
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-import numpy as np
 import polars as pl
 
 from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.symbols import leaf_of
 from ipcascade.corpus.applications import positions
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.base import Source
+from ipcascade.corpus.reading import kept_numbers
+from ipcascade.corpus.scratch import Scratch, parts_of
+from ipcascade.sources.base import SYMBOLS, Source
 
 # Dropped codes that the funnel names, the most frequent ones.
 NAMED_CODES = 10
 
 
-class Symbols:
-    """The labels that symbols lead to, and what became of the symbols."""
+@dataclass(frozen=True)
+class ReadLabels:
+    """Puts the labels that symbols lead to on disk, as the table `labels`.
 
-    def __init__(self, tree: LabelTree, finer: LabelTree) -> None:
-        self._tree, self._finer = tree, finer
-        self._read = self._of_kept = self._of_value = 0
-        self._dropped: Counter[str] = Counter()
+    applications: the file of their numbers, as `PartReader.keep` makes it. Columns: application, and label: Int32, the
+    column in the finer tree of the lowest label that a symbol leads to. A pair is there once at least.
+    """
 
-    def read(self, source: Source, options: CorpusOptions, applications: np.ndarray) -> Iterator[pl.DataFrame]:
-        """position (Int64, among the applications, which are sorted numbers), application and label, each pair once.
+    options: CorpusOptions
+    tree: LabelTree
+    finer: LabelTree
+    applications: Path
+    what: ClassVar[str] = SYMBOLS
+    stage: ClassVar[str] = "labels"
 
-        label: Int32, the column in the finer tree of the lowest label that a symbol leads to. A pair may come again in
-        a later batch.
-        """
-        for batch in source.symbols(values=options.ipc_values is not None):
-            self._read += batch.height
-            batch = batch.with_columns(position=positions(applications, batch["application"])).drop_nulls("position")
-            self._of_kept += batch.height
-            if options.ipc_values is not None:
-                batch = batch.filter(pl.col("value").is_in(options.ipc_values))
-            self._of_value += batch.height
+    def __call__(self, source: Source, part: int, scratch: Scratch) -> dict[str, Any]:
+        """What became of the symbols: how many were read, of kept applications, and of values; dropped codes."""
+        applications = kept_numbers(self.applications)
+        read = of_kept = of_value = 0
+        dropped = Counter[str]()
+        values = self.options.ipc_values
+        for batch in source.symbols(part, values=values is not None):
+            read += batch.height
+            batch = batch.filter(positions(applications, batch["application"]).is_not_null())
+            of_kept += batch.height
+            if values is not None:
+                batch = batch.filter(pl.col("value").is_in(values))
+            of_value += batch.height
             # One character more than the longest code, which tells whether a code ends there.
-            codes = batch["symbol"].str.slice(0, self._finer.longest_code + 1).fill_null("")
-            labels = _labels_of(codes, self._tree, self._finer)
-            found = batch.select(
-                "position", "application", code=codes.str.slice(0, self._tree.longest_code), label=labels
-            )
-            dropped = found.filter(pl.col("label").is_null())["code"].value_counts()
-            self._dropped.update(dict(dropped.iter_rows()))
-            yield found.drop_nulls("label").select("position", "application", pl.col("label").cast(pl.Int32)).unique()
+            codes = batch["symbol"].str.slice(0, self.finer.longest_code + 1).fill_null("")
+            labels = _labels_of(codes, self.tree, self.finer)
+            found = batch.select("application", code=codes.str.slice(0, self.tree.longest_code), label=labels)
+            dropped.update(dict(found.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
+            pairs = found.drop_nulls("label").select("application", pl.col("label").cast(pl.Int32)).unique()
+            scratch.add("labels", pairs, parts_of(pairs["application"]))
+        return {"read": read, "of_kept": of_kept, "of_value": of_value, "dropped": dict(dropped)}
 
-    def facts(self) -> dict[str, Any]:
-        """What became of the symbols, for the funnel."""
-        outside = sum(self._dropped.values())
-        most_frequent = sorted(self._dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
-        return {
-            "read": self._read,
-            "of_other_applications": self._read - self._of_kept,
-            "dropped_by_ipc_value": self._of_kept - self._of_value,
-            "dropped_outside_label_tree": outside,
-            "kept": self._of_value - outside,
-            "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
-            "distinct_dropped_codes": len(self._dropped),
-        }
+
+def symbol_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What became of the symbols of all parts, for the funnel."""
+    read, of_kept, of_value = (sum(fact[key] for fact in facts) for key in ("read", "of_kept", "of_value"))
+    dropped = sum((Counter(fact["dropped"]) for fact in facts), Counter[str]())
+    outside = sum(dropped.values())
+    most_frequent = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))[:NAMED_CODES]
+    return {
+        "read": read,
+        "of_other_applications": read - of_kept,
+        "dropped_by_ipc_value": of_kept - of_value,
+        "dropped_outside_label_tree": outside,
+        "kept": of_value - outside,
+        "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
+        "distinct_dropped_codes": len(dropped),
+    }
 
 
 def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series:

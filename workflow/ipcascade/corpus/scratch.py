@@ -2,9 +2,11 @@
 
 Rows are added in any order, each to one of `PARTS` parts; what must meet goes to parts of the same number, and is read
 back and joined some parts at a time. How many at a time changes memory, never a result.
+
+A table is a file of record batches, each of rows of one part, so that few files are on the disk whatever their size.
 """
 
-import shutil
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,20 +22,23 @@ _WAITING_BYTES = 32 << 20
 """Bytes of all tables that wait in memory, to be written together or, where nothing more comes, never."""
 
 _PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
+_INDEX = "tables.json"
 
 
 class Scratch:
     """Tables in a folder; what is little of them stays in memory.
 
-    rows: how many were added to each table.
+    A table is first added to, then read. rows: how many each has.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
+        self.rows: dict[str, int] = {}
         self._waiting: dict[str, list[tuple[pa.Table, np.ndarray]]] = {}
         self._bytes: dict[str, int] = {}
         self._schemas: dict[str, pa.Schema] = {}
-        self.rows: dict[str, int] = {}
+        self._files: dict[str, _TableFile] = {}
+        self._finished: dict[str, list[_TableFile]] = {}
 
     def add(self, name: str, rows: pl.DataFrame, parts: np.ndarray) -> None:
         """Add rows to a table; parts: which one each row goes to, from 0 to `PARTS` - 1."""
@@ -46,27 +51,53 @@ class Scratch:
         while sum(self._bytes.values()) > _WAITING_BYTES:
             self._write(max(self._bytes, key=lambda table: self._bytes[table]))
 
-    def read(self, name: str, parts: Sequence[int]) -> pl.DataFrame:
-        """The rows of some parts of a table, in no particular order."""
+    def read(self, name: str, parts: Sequence[int], columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of some parts of a table, in no particular order; all columns, or some of them."""
         if len(parts) < PARTS:  # else those that wait would be sorted out once per call
             self._write(name)
-        found = [self._schemas[name].empty_table(), *(table for table, _ in self._waiting.get(name, []))]
-        for part in parts:
-            path = self._path(name, part)
-            if path.exists():
-                with pa.OSFile(str(path)) as file:
-                    size = file.size()
-                    while file.tell() < size:
-                        found.append(pa.ipc.open_stream(file).read_all())
+        self._finish(name)
+        schema = self._schemas[name]
+        columns = schema.names if columns is None else columns
+        places = sorted(schema.get_field_index(column) for column in columns)
+        waiting = [schema.empty_table(), *(table for table, _ in self._waiting.get(name, []))]
+        found = [table.select(places) for table in waiting]
+        with self._errors_as_sentences():
+            for file in self._finished.get(name, []):
+                found += file.read(parts, places)
         frame = pl.from_arrow(pa.concat_tables(found))
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        return frame.select(columns)
 
     def drop(self, name: str) -> None:
-        """Forget a table, so that its space is free."""
-        self._waiting.pop(name, None)
-        self._bytes.pop(name, None)
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        """Forget a table, so that its space is free; what was adopted stays on disk."""
+        self._finish(name)
+        for kept in (self._waiting, self._bytes, self.rows, self._schemas):
+            kept.pop(name, None)
+        for file in self._finished.pop(name, []):
+            if file.path.parent == self.folder:
+                file.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Put all tables on disk, for another one to `adopt`."""
+        for name in self.rows:
+            self._write(name)
+            self._finish(name)
+        names = {name: [file.path.name for file in self._finished[name]] for name in self.rows}
+        parts = {file.path.name: file.parts for files in self._finished.values() for file in files}
+        with self._errors_as_sentences():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            content = json.dumps({"rows": self.rows, "files": names, "parts": parts})
+            (self.folder / _INDEX).write_text(content, encoding="utf-8")
+
+    def adopt(self, folder: Path) -> None:
+        """Take over the tables that another one put into a folder and closed; their rows join those that are here."""
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        for name, rows in index["rows"].items():
+            self.rows[name] = self.rows.get(name, 0) + rows
+            for file_name in index["files"][name]:
+                file = _TableFile(folder / file_name, index["parts"][file_name])
+                self._schemas.setdefault(name, file.schema())
+                self._finished.setdefault(name, []).append(file)
 
     def units(self, rows: int, row_bytes: int, most_bytes: int) -> Iterator[range]:
         """All parts, in ranges of so many that their rows fit in memory.
@@ -80,6 +111,7 @@ class Scratch:
             yield range(first, min(first + at_once, PARTS))
 
     def _write(self, name: str) -> None:
+        """Put the rows of a table that wait on disk; a table without rows has an empty file then."""
         waiting = self._waiting.pop(name, [])
         self._bytes.pop(name, None)
         if not waiting:
@@ -88,40 +120,81 @@ class Scratch:
         table = pa.concat_tables([table for table, _ in waiting])
         order = np.argsort(parts, kind="stable")
         bounds = np.searchsorted(parts[order], np.arange(PARTS + 1))
-        table = table.take(pa.array(order))
-        try:
-            self._append(name, table, bounds)
-        except OSError as error:
-            raise UserError(f"{self._folder}: tables cannot be put there: {error.strerror or error}") from error
+        table = table.take(pa.array(order)).combine_chunks()
+        with self._errors_as_sentences():
+            self._file(name).write(table, bounds)
 
-    def _append(self, name: str, table: pa.Table, bounds: np.ndarray) -> None:
-        (self._folder / name).mkdir(parents=True, exist_ok=True)
+    def _file(self, name: str) -> "_TableFile":
+        """The file that a table is written to, opened where it is not."""
+        if name not in self._files:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            number = len(self._finished.get(name, []))
+            self._files[name] = _TableFile(self.folder / f"{name} {number}.arrow", [])
+            self._files[name].open(self._schemas[name])
+        return self._files[name]
+
+    def _finish(self, name: str) -> None:
+        """Nothing more comes to the file of a table, so that it can be read."""
+        file = self._files.pop(name, None)
+        if file:
+            with self._errors_as_sentences():
+                file.close()
+            self._finished.setdefault(name, []).append(file)
+
+    @contextmanager
+    def _errors_as_sentences(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(f"{self.folder}: tables cannot be put there: {error.strerror or error}") from error
+
+
+class _TableFile:
+    """A file of record batches. parts: that of the rows of each batch."""
+
+    def __init__(self, path: Path, parts: list[int]) -> None:
+        self.path, self.parts = path, parts
+        self._content: pa.OSFile | None = None
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+
+    def open(self, schema: pa.Schema) -> None:
+        self._content = pa.OSFile(str(self.path), "wb")
+        self._writer = pa.ipc.new_file(self._content, schema, options=_PACKED)
+
+    def write(self, table: pa.Table, bounds: np.ndarray) -> None:
+        """Rows in the order of their parts; bounds: where each part begins."""
+        assert self._writer is not None
         for part in np.flatnonzero(np.diff(bounds)).tolist():
-            rows = table.slice(bounds[part], bounds[part + 1] - bounds[part])
-            with (
-                self._path(name, part).open("ab") as file,
-                pa.ipc.new_stream(file, table.schema, options=_PACKED) as out,
-            ):
-                out.write_table(rows)
+            for batch in table.slice(bounds[part], bounds[part + 1] - bounds[part]).to_batches():
+                self._writer.write_batch(batch)
+                self.parts.append(part)
 
-    def _path(self, name: str, part: int) -> Path:
-        return self._folder / name / f"{part:03}.arrows"
+    def close(self) -> None:
+        assert self._writer is not None and self._content is not None
+        self._writer.close()
+        self._content.close()
 
+    def schema(self) -> pa.Schema:
+        with pa.OSFile(str(self.path)) as file:
+            return pa.ipc.open_file(file).schema
 
-@contextmanager
-def scratch_in(folder: Path) -> Iterator[Scratch]:
-    """Tables in a folder of that path, which is deleted at the end, and first of all where a killed run left it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(f"{folder}: tables cannot be put there: {error.strerror or error}") from error
-        yield Scratch(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    def read(self, parts: Sequence[int], places: Sequence[int]) -> Iterator[pa.Table]:
+        """The rows of some parts, and the columns at some places."""
+        wanted = set(parts)
+        numbers = [number for number, part in enumerate(self.parts) if part in wanted]
+        if not numbers:
+            return
+        with pa.OSFile(str(self.path)) as file:
+            reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=list(places)))
+            for number in numbers:
+                yield pa.Table.from_batches([reader.get_batch(number)])
 
 
 def parts_of(numbers: pl.Series) -> np.ndarray:
     """The part that each number goes to: the same for a number and its negative."""
     return np.abs(numbers.to_numpy()) % PARTS
+
+
+def ranges_of(ordered: np.ndarray, numbers: pl.Series) -> np.ndarray:
+    """The part that each number goes to, of some that are sorted: the first part has the smallest."""
+    return np.searchsorted(ordered, numbers.to_numpy()) * PARTS // max(1, len(ordered))

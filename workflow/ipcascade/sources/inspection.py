@@ -259,10 +259,10 @@ def _first_problems(open_source: Callable[[], Source], titles: bool, application
     except UserError as error:
         return [str(error)]
     readers: tuple[Callable[[], Iterator[pl.DataFrame]], ...] = (
-        *([lambda: source.applications()] if applications else []),
-        lambda: source.symbols(values=False),
-        lambda: source.texts("abstract", "read"),
-        *([lambda: source.texts("title", "read")] if titles else []),
+        *([lambda: source.applications(0)] if applications else []),
+        lambda: source.symbols(0, values=False),
+        lambda: source.texts("abstract", 0),
+        *([lambda: source.texts("title", 0)] if titles else []),
     )
     for read in readers:
         try:

@@ -7,7 +7,7 @@ of hours. More of them than a share that the config allows end the run with the 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ipcascade.core.strict_csv import CsvBlock, CsvFile
+from ipcascade.core.strict_csv import CsvFile
 
 MOST_ROWS = 10_000
 """Rows of a table that can be left out at most, whatever the share."""
@@ -32,12 +32,14 @@ class Quarantine:
     most: float
     rows: dict[str, dict[tuple[str, int], BadRow]] = field(default_factory=dict)
 
-    def add(self, table: str, block: CsvBlock, reasons: Iterable[tuple[int, str]]) -> None:
-        """Note rows of a block, counted from 0. Raises UserError about the first one where they are far too many."""
+    def add(self, table: str, file: CsvFile, reasons: Iterable[tuple[int, str]]) -> None:
+        """Note rows of a file, counted from 1 after the header, and what is wrong with each.
+
+        Raises UserError about the first one where they are far too many.
+        """
         found = self.rows.setdefault(table, {})
-        for row, reason in reasons:
-            record = block.first + row
-            found.setdefault((block.file.name, record), BadRow(block.file, record, reason))
+        for record, reason in reasons:
+            found.setdefault((file.name, record), BadRow(file, record, reason))
         if found and self.most == 0:
             self._refuse(table, "")
         if len(found) > MOST_ROWS:
@@ -46,6 +48,11 @@ class Quarantine:
     def amount(self, table: str) -> int:
         """How many rows of a table are left out."""
         return len(self.rows.get(table, ()))
+
+    def of_file(self, table: str, file: CsvFile) -> list[tuple[int, str]]:
+        """The rows of a file, as they were noted."""
+        rows = self.rows.get(table, {})
+        return [(record, row.reason) for (name, record), row in rows.items() if name == file.name]
 
     def check(self, table: str, read: int) -> None:
         """Raise UserError about the first of a table's rows where more are left out than may be; read: all its rows."""

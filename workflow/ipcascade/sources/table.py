@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,10 +11,9 @@ import polars as pl
 
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
-from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import shown
 from ipcascade.core.user_tables import Piece, Role, UserTable
-from ipcascade.sources.base import Source, TableCount
+from ipcascade.sources.base import PartRead, Source
 from ipcascade.sources.kinds import TABLE_FILTERS
 from ipcascade.sources.options import TableOptions
 
@@ -47,10 +47,16 @@ class _Table(Source):
         self.place = str(table.path)
         self.filters = frozenset(key for key, column in TABLE_FILTERS.items() if column in columns)
         self._table, self._columns, self._separator = table, columns, separator
+        # Else all lines must be read to know that none has a key.
+        self._one_by_one = all(file.all_rows_alike for file in table.files)
 
-    def applications(self) -> Iterator[pl.DataFrame]:
+    def parts(self, what: str) -> list[int]:
+        sizes = [file.path.stat().st_size for file in self._table.files]
+        return sizes if self._one_by_one else [sum(sizes)]
+
+    def applications(self, part: int) -> Iterator[pl.DataFrame]:
         rows = 0
-        for piece in self._pieces("id", "office", "kind", "year", "family", "group", task="read the table"):
+        for piece in self._pieces("id", "office", "kind", "year", "family", "group", part=part):
             frame = piece.frame
             rows += len(frame)
             year = frame["year"]
@@ -69,10 +75,10 @@ class _Table(Source):
                 family=_numbers(frame["family"]),
                 link=_numbers(frame["group"]),
             )
-        self.counts["table"] = TableCount(rows, None)
+        self.reads.append(PartRead("table", part, rows))
 
-    def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
-        for piece in self._pieces("id", "labels", task="read the labels"):
+    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
+        for piece in self._pieces("id", "labels", part=part):
             labels = piece.frame["labels"]
             if labels.dtype == pl.String:
                 labels = labels.str.split(self._separator)
@@ -80,12 +86,12 @@ class _Table(Source):
             symbol = pl.col("symbol").str.strip_chars()
             yield pairs.with_columns(symbol).filter(symbol.str.len_bytes() > 0)
 
-    def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:
-        for piece in self._pieces("id", field, "language", task=task):
+    def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:
+        for piece in self._pieces("id", field, "language", part=part):
             frame = piece.frame
             yield frame.select("id", "language", application=_numbers(frame["id"]), text=field)
 
-    def table_of(self, field: str | None) -> str:
+    def table_of(self, what: str) -> str:
         return self.place
 
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
@@ -93,7 +99,7 @@ class _Table(Source):
 
     def family_names(self, families: np.ndarray) -> Iterator[pl.DataFrame]:
         """Families as the table has them; `document-` and the id of a document without one."""
-        for piece in self._pieces("id", "family", task="read the families"):
+        for piece in self._pieces("id", "family"):
             own, alone = _numbers(piece.frame["family"]), -_numbers(piece.frame["id"])
             rows = piece.frame.select(
                 family=pl.Series(own).fill_null(alone),
@@ -121,20 +127,21 @@ class _Table(Source):
             digest.update(f"{file.path.name} {file_checksum(file.path)}\n".encode())
         return digest.hexdigest()
 
-    def _pieces(self, *fields: str, task: str | None = None) -> Iterator[Piece]:
-        """Rows with some fields under these names, null where the table has no column."""
+    def _pieces(self, *fields: str, part: int | None = None) -> Iterator[Piece]:
+        """Rows with some fields under these names, null where the table has no column; of one part, or of all."""
         given = {field: self._columns[field] for field in fields if field in self._columns}
-        with Progress(task or "read the table", None, "rows") as progress:
-            for piece in self._table.pieces({name: ROLES[field] for field, name in given.items()}):
-                frame = piece.frame.select(
-                    _plain(pl.col(given[field]), ROLES[field]).alias(field) if field in given
-                    else pl.lit(None, pl.Int64 if ROLES[field] is Role.NUMBER else pl.String).alias(field)
-                    for field in fields
-                )  # fmt: skip
-                if frame["id"].null_count():
-                    piece.refuse(int(frame["id"].is_null().arg_max() or 0), f"{given['id']} is missing")
-                yield Piece(piece.file, piece.first, frame)
-                progress.advance(len(frame))
+        files = self._table.files if part is None or not self._one_by_one else self._table.files[part : part + 1]
+        table = replace(self._table, files=files)
+        for piece in table.pieces({name: ROLES[field] for field, name in given.items()}):
+            frame = piece.frame.select(
+                _plain(pl.col(given[field]), ROLES[field]).alias(field) if field in given
+                else pl.lit(None, pl.Int64 if ROLES[field] is Role.NUMBER else pl.String).alias(field)
+                for field in fields
+            )  # fmt: skip
+            if frame["id"].null_count():
+                piece.refuse(int(frame["id"].is_null().arg_max() or 0), f"{given['id']} is missing")
+            yield Piece(piece.file, piece.first, frame)
+            self.advance(len(frame))
 
 
 def _plain(values: pl.Expr, role: Role) -> pl.Expr:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ipcascade.core.errors import UserError
 from ipcascade.sources.kinds import PATENTSVIEW_SYMBOLS
 
-PATENTS, APPLICATIONS, ABSTRACTS, RELATED = "g_patent", "g_application", "g_patent_abstract", "g_us_rel_doc"
+PATENTS, FILINGS, ABSTRACTS, RELATED = "g_patent", "g_application", "g_patent_abstract", "g_us_rel_doc"
 CLAIMS = "g_claims"
 """Claims have a file per year of grant: g_claims_2024.tsv.zip."""
 ENDINGS = (".tsv.zip", ".tsv")
@@ -42,7 +42,7 @@ def find_tables(folder: Path, fields: Sequence[str], classification: str) -> Tab
             f"corpus.classification: PatentsView has no labels of {classification!r}; it has "
             f"{', '.join(PATENTSVIEW_SYMBOLS)}"
         )
-    needed = [PATENTS, APPLICATIONS, ABSTRACTS, PATENTSVIEW_SYMBOLS[classification][0], RELATED]
+    needed = [PATENTS, FILINGS, ABSTRACTS, PATENTSVIEW_SYMBOLS[classification][0], RELATED]
     files = {table: [_only(folder, table)] for table in needed}
     if "first_claim" in fields:
         files[CLAIMS] = _claims(folder)

@@ -15,17 +15,15 @@ import numpy as np
 import polars as pl
 
 from ipcascade.core.archives import READ_ERRORS, damage, errors_as_sentences, opened
-from ipcascade.core.classifications import SYMBOLS, Classification
+from ipcascade.core.classifications import SYMBOL_NAMES, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
-from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import NOT_UTF8, CsvBlock, CsvFile, shown
-from ipcascade.sources.base import OwnFilter, Source, TableCount
+from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source
 from ipcascade.sources.kinds import PATENTSVIEW_FILTERS, PATENTSVIEW_SYMBOLS
 from ipcascade.sources.patentsview.families import families
-from ipcascade.sources.patentsview.files import ABSTRACTS, APPLICATIONS, CLAIMS, PATENTS, RELATED, Tables, find_tables
+from ipcascade.sources.patentsview.files import ABSTRACTS, CLAIMS, FILINGS, PATENTS, RELATED, Tables, find_tables
 from ipcascade.sources.patentsview.ids import id_of, numbers_of
-from ipcascade.sources.quarantine import Quarantine
 
 REMEDY = "fetch the file again"
 FIRST_YEAR, LAST_YEAR = 1900, 2100
@@ -39,9 +37,7 @@ def open_patentsview(
 
     malformed_share: as of `open_patstat`. Raises UserError as `find_tables` does.
     """
-    source = _PatentsView(find_tables(folder, fields, classification), classification)
-    source.quarantine = Quarantine(malformed_share)
-    return source
+    return _PatentsView(find_tables(folder, fields, classification), classification, malformed_share)
 
 
 class _PatentsView(Source):
@@ -53,14 +49,17 @@ class _PatentsView(Source):
         OwnFilter("not withdrawn", pl.col("withdrawn").is_null() | pl.col("withdrawn").is_in(["", "0"])),
     )
 
-    def __init__(self, tables: Tables, classification: Classification) -> None:
-        super().__init__()
+    def __init__(self, tables: Tables, classification: Classification, malformed_share: float) -> None:
+        super().__init__(malformed_share)
         self.place = str(tables.folder)
-        self.symbol_name = SYMBOLS[classification]
+        self.symbol_name = SYMBOL_NAMES[classification]
         self._tables = tables
         self._symbols, self._columns_of_symbols = PATENTSVIEW_SYMBOLS[classification]
 
-    def applications(self) -> Iterator[pl.DataFrame]:
+    def parts(self, what: str) -> list[int]:
+        return [file.stat().st_size for file in self._tables.files[self.table_of(what)]]
+
+    def applications(self, part: int) -> Iterator[pl.DataFrame]:
         filings = self._filings()
         related = self._related(filings)
         for batch in self._read(PATENTS, {"patent_type": "type", "wipo_kind": "kind", "withdrawn": "withdrawn"}):
@@ -81,7 +80,7 @@ class _PatentsView(Source):
                 )
             )
 
-    def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
+    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
         columns = {name: name for name in self._columns_of_symbols} | (
             {"classification_value": "value"} if values else {}
         )
@@ -92,16 +91,20 @@ class _PatentsView(Source):
                      zip(self._columns_of_symbols[1:], others, strict=True)]  # fmt: skip
             yield batch.select("application", *(["value"] if values else []), symbol=pl.concat_str([first, *parts]))
 
-    def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:
+    def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:
         if field == "first_claim":
-            yield from self._first_claims(task)
+            yield from self._first_claims(self._tables.files[CLAIMS][part])
             return
         table, column = TEXTS[field]
-        for batch in self._read(table, {column: "text"}, task=task):
+        for batch in self._read(table, {column: "text"}):
             yield batch.select("application", "text", language=pl.lit(None, pl.String))
 
-    def table_of(self, field: str | None) -> str:
-        return PATENTS if field is None else TEXTS[field][0] if field in TEXTS else CLAIMS
+    def table_of(self, what: str) -> str:
+        own = {APPLICATIONS: PATENTS, SYMBOLS: self._symbols, "first_claim": CLAIMS}
+        return own[what] if what in own else TEXTS[what][0]
+
+    def file_of(self, read: PartRead) -> CsvFile:
+        return _tsv(next(file for file in self._tables.all_files if _table_name(file) == read.table))
 
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
         return pl.Series([id_of(number) for number in batch["application"]], dtype=pl.String)
@@ -123,7 +126,7 @@ class _PatentsView(Source):
     def _filings(self) -> pl.DataFrame:
         """application, number of its filing (text) and date (null where it is not known) of each patent."""
         columns = {"application_id": "number", "filing_date": "date"}
-        filings = pl.concat(list(self._read(APPLICATIONS, columns)))
+        filings = pl.concat(list(self._read(FILINGS, columns)))
         date = pl.col("date").str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
         dated = filings.with_columns(
             date=pl.when(date.dt.year().is_between(FIRST_YEAR, LAST_YEAR)).then(date), given=pl.col("date")
@@ -134,7 +137,7 @@ class _PatentsView(Source):
             self.notes.append(f"{len(unknown):,} filing dates are none and count as unknown ({given} of {id_} first)")
         doubles = dated.filter(pl.col("application").is_duplicated())
         if len(doubles):
-            self.refuse_double(APPLICATIONS, doubles["application"][0])
+            self.refuse_double(FILINGS, doubles["application"][0])
         return dated.drop("given")
 
     def _related(self, filings: pl.DataFrame) -> pl.DataFrame:
@@ -146,38 +149,41 @@ class _PatentsView(Source):
         )
         return found.rename({"patent": "application"})
 
-    def _first_claims(self, task: str) -> Iterator[pl.DataFrame]:
+    def _first_claims(self, file: Path) -> Iterator[pl.DataFrame]:
         """The claims that come first. Of a patent all claims are in one file, in any order."""
-        for file in self._tables.files[CLAIMS]:
-            order = {"claim_sequence": "order"}
-            firsts = pl.concat([batch.drop_nulls() for batch in self._read_file(file, order, task)]).with_columns(
-                pl.col("order").cast(pl.Int64, strict=False)
+        order = {"claim_sequence": "order"}
+        firsts = pl.concat([batch.drop_nulls() for batch in self._read_file(file, order)]).with_columns(
+            pl.col("order").cast(pl.Int64, strict=False)
+        )
+        firsts = firsts.group_by("application").agg(pl.col("order").min())
+        self.reads.pop()  # the same file follows
+        for batch in self._read_file(file, order | {"claim_text": "text"}):
+            batch = batch.with_columns(pl.col("order").cast(pl.Int64, strict=False))
+            yield batch.join(firsts, on=["application", "order"], how="semi", maintain_order="left").select(
+                "application", "text", language=pl.lit(None, pl.String)
             )
-            firsts = firsts.group_by("application").agg(pl.col("order").min())
-            for batch in self._read_file(file, order | {"claim_text": "text"}, task):
-                batch = batch.with_columns(pl.col("order").cast(pl.Int64, strict=False))
-                yield batch.join(firsts, on=["application", "order"], how="semi", maintain_order="left").select(
-                    "application", "text", language=pl.lit(None, pl.String)
-                )
 
-    def _read(self, table: str, columns: dict[str, str], task: str | None = None) -> Iterator[pl.DataFrame]:
-        """application and some columns, under their new names, of a table of one file; counts its rows."""
-        yield from self._read_file(self._tables.files[table][0], columns, task or f"read {table}")
+    def _read(self, table: str, columns: dict[str, str]) -> Iterator[pl.DataFrame]:
+        """application and some columns, under their new names, of a table of one file."""
+        yield from self._read_file(self._tables.files[table][0], columns)
 
-    def _read_file(self, file: Path, columns: dict[str, str], task: str) -> Iterator[pl.DataFrame]:
-        table = file.name.partition(".")[0]
+    def _read_file(self, path: Path, columns: dict[str, str]) -> Iterator[pl.DataFrame]:
+        file, table = _tsv(path), _table_name(path)
         rows = 0
-        with Progress(task, None, "rows") as progress:
-            for block in _tsv(file).blocks(["patent_id", *columns]):
-                frame, problems = _typed(block, {"patent_id": "application", **columns})
-                rows += block.rows
-                progress.advance(block.rows)
-                if problems:
-                    self.quarantine.add(table, block, sorted(problems.items()))
-                    frame = frame[np.setdiff1d(np.arange(block.rows), list(problems))]
-                yield frame
-        self.quarantine.check(table, rows)
-        self.counts[table] = TableCount(rows, None, self.quarantine.amount(table))
+        for block in file.blocks(["patent_id", *columns]):
+            frame, problems = _typed(block, {"patent_id": "application", **columns})
+            rows += block.rows
+            self.advance(block.rows)
+            if problems:
+                self.quarantine.add(table, file, [(block.first + row, problems[row]) for row in sorted(problems)])
+                frame = frame[np.setdiff1d(np.arange(block.rows), list(problems))]
+            yield frame
+        self.reads.append(PartRead(table, 0, rows, malformed=self.quarantine.of_file(table, file)))
+
+
+def _table_name(file: Path) -> str:
+    """g_patent of g_patent.tsv.zip"""
+    return file.name.partition(".")[0]
 
 
 def _typed(block: CsvBlock, names: dict[str, str]) -> tuple[pl.DataFrame, dict[int, str]]:

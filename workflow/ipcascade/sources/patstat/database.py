@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 
 from ipcascade.core.errors import UserError
-from ipcascade.core.progress import Progress
+from ipcascade.core.strict_csv import CsvFile
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.base import TableCount
+from ipcascade.sources.base import PartRead, Source
 from ipcascade.sources.options import PostgresOptions
 from ipcascade.sources.patstat.tables import FIRST_YEAR, UNKNOWN_YEAR, without_missing
 
@@ -42,40 +42,60 @@ CONNECTION = f"postgresql:///?application_name=ipcascade&client_encoding=UTF8&op
 
 
 class Database:
-    """An opened database. counts: rows of each table that was read to its end."""
+    """An opened database."""
 
     def __init__(self, options: PostgresOptions, corpus: CorpusOptions) -> None:
         self._options = options
         self._connection = _connect(options)
         self._names: dict[str, tuple[str, dict[str, str]]] = {}
         self._corpus = corpus
-        self.counts: dict[str, TableCount] = {}
+        self._rows: dict[str, int] = {}
 
     @property
     def place(self) -> str:
         """What is read, for messages."""
         return _place(self._options)
 
-    def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]:
+    def parts(self, table: str) -> list[int]:
+        """One part of any table: all is read in one transaction."""
+        return [0]
+
+    def read(self, table: str, part: int, columns: Sequence[str], source: Source) -> Iterator[pl.DataFrame]:
         """Stream `columns` of `table` ("tls201") in batches, at least one; types and missing values as in a delivery.
 
         Of other tables than the applications only rows of those that the filters of the corpus can keep are asked for.
-        Raises UserError for a table or column that is not there, and for a value that is none of its column.
+        `source` is told what was read. Raises UserError for a table or column that is not there, and for a value that
+        is none of its column.
         """
         rows = 0
-        with Progress(task or f"read {table}", None, "rows") as progress:
-            for batch in self._batches(self._query(table, columns)):
-                found = pl.from_arrow(batch)
-                assert isinstance(found, pl.DataFrame)
-                frame = pl.DataFrame([self._typed(table, found[column]) for column in columns])
-                rows += frame.height
-                progress.advance(frame.height)
-                yield frame
-        self.counts[table] = TableCount(rows, None)
+        for batch in self._batches(self._query(table, columns)):
+            found = pl.from_arrow(batch)
+            assert isinstance(found, pl.DataFrame)
+            frame = pl.DataFrame([self._typed(table, found[column]) for column in columns])
+            rows += frame.height
+            source.advance(frame.height)
+            yield frame
+        self._rows[table] = rows
+        source.reads.append(PartRead(table, part, rows))
+
+    def expected_rows(self, table: str) -> int | None:
+        """Not known."""
+        return None
+
+    def check_table(self, table: str, reads: Sequence[PartRead], rows: int) -> None:
+        """Nothing tells how many rows there should be."""
+
+    def file_of(self, read: PartRead) -> CsvFile:
+        """There is none: no row is left out."""
+        raise NotImplementedError
+
+    def identity(self) -> str | None:
+        """None: what is in a database is not known before it is read."""
+        return None
 
     def checksum(self) -> str:
         """SHA-256 over the names of the tables that were read and the numbers of their rows: not of their content."""
-        facts = sorted(f"{table} {self._names[table][0]} {count.rows}" for table, count in self.counts.items())
+        facts = sorted(f"{table} {self._names[table][0]} {rows}" for table, rows in self._rows.items())
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
     def _typed(self, table: str, values: pl.Series) -> pl.Series:

@@ -116,6 +116,15 @@ def find(folder: Path, tables: Sequence[str]) -> Contents:
     return Contents(parts, counts, files, tuple([*_unchecked(tables, counts, files), *_ignored(unread)]))
 
 
+def size_of(part: Part) -> int:
+    """Bytes of a part on disk."""
+    with errors_as_sentences(part.disk):
+        if not part.inside:
+            return part.disk.stat().st_size
+        with open_archive(part.disk) as archive:
+            return archive.getinfo(part.inside[0]).compress_size
+
+
 def tables_in(folder: Path) -> list[str]:
     """The tables ("tls201") that have a part in the folder, sorted; none where it holds no delivery."""
     return sorted({part.table for part in _listed(folder)[0]})

@@ -7,16 +7,15 @@ from typing import NoReturn, Protocol
 import numpy as np
 import polars as pl
 
-from ipcascade.core.classifications import SYMBOLS, Classification
+from ipcascade.core.classifications import SYMBOL_NAMES, Classification
 from ipcascade.core.errors import UserError
-from ipcascade.core.strict_csv import BLOCK_BYTES
+from ipcascade.core.strict_csv import BLOCK_BYTES, CsvFile
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.base import OwnFilter, Source, TableCount
+from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source
 from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_SYMBOLS, PATSTAT_TEXTS
 from ipcascade.sources.options import PostgresOptions
 from ipcascade.sources.patstat.database import Database
 from ipcascade.sources.patstat.tables import Delivery
-from ipcascade.sources.quarantine import Quarantine
 
 NAMED_AT_ONCE = 1 << 18
 DUMMY_KINDS = ("D", "Q", "D2")
@@ -27,7 +26,7 @@ IS_DUMMY = (
     | (pl.col("application") <= 0)
     | (pl.col("application") > LARGEST_APPLN_ID)
 )
-APPLICATIONS = {
+COLUMNS_OF_APPLICATIONS = {
     "appln_id": "application", "appln_auth": "office", "appln_kind": "kind", "ipr_type": "right",
     "appln_filing_date": "date", "appln_filing_year": "year", "docdb_family_id": "family",
 }  # fmt: skip
@@ -45,65 +44,89 @@ def open_patstat(
     malformed_share: of a table's rows, at most so many are left out for a value that cannot be. An application is known
     by its appln_id. Raises UserError as `delivery_files` does.
     """
-    delivery = Delivery.open(folder, titles, classification, block_bytes)
-    delivery.quarantine = Quarantine(malformed_share)
-    source = _Patstat(delivery, classification, delivery.contents.notes)
-    source.quarantine = delivery.quarantine
-    return source
+    delivery = Delivery(folder, titles, classification, block_bytes)
+    return Patstat(delivery, classification, delivery.contents.notes, malformed_share)
 
 
 class _Reader(Protocol):
     """What reads PATSTAT's tables: a delivery, or a database."""
 
-    counts: dict[str, TableCount]
-
     @property
     def place(self) -> str: ...
 
-    def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]: ...
+    def parts(self, table: str) -> list[int]: ...
+
+    def read(self, table: str, part: int, columns: Sequence[str], source: Source) -> Iterator[pl.DataFrame]: ...
+
+    def expected_rows(self, table: str) -> int | None: ...
+
+    def check_table(self, table: str, reads: Sequence[PartRead], rows: int) -> None: ...
+
+    def file_of(self, read: PartRead) -> CsvFile: ...
 
     def checksum(self) -> str: ...
+
+    def identity(self) -> str | None: ...
 
 
 def open_postgres(options: PostgresOptions, corpus: CorpusOptions) -> Source:
     """A database that PATSTAT was loaded into. Raises UserError where it cannot be reached."""
     note = "the rows of a database are read as they are: whether all of a delivery were loaded could not be checked"
-    return _Patstat(Database(options, corpus), corpus.classification, [note])
+    return Patstat(Database(options, corpus), corpus.classification, [note])
 
 
-class _Patstat(Source):
+class Patstat(Source):
+    """What a reader of PATSTAT's tables gives."""
+
     id_name = "appln_id"
     start = ("tls201_appln", "applications")
     filters = frozenset(PATSTAT_FILTERS)
     own_filters = (OwnFilter("no dummy application", ~IS_DUMMY),)
 
-    def __init__(self, reader: _Reader, classification: Classification, notes: Sequence[str]) -> None:
-        super().__init__()
-        self.symbol_name = SYMBOLS[classification]
+    def __init__(
+        self, reader: _Reader, classification: Classification, notes: Sequence[str], malformed_share: float = 0.0
+    ) -> None:
+        super().__init__(malformed_share)
+        self.symbol_name = SYMBOL_NAMES[classification]
         self._symbols = PATSTAT_SYMBOLS[classification]
         self.place = reader.place
         self.notes = list(notes)
-        self.counts = reader.counts
         self._reader = reader
 
-    def applications(self) -> Iterator[pl.DataFrame]:
-        for batch in self._reader.read("tls201", list(APPLICATIONS)):
-            yield batch.rename(APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
+    def parts(self, what: str) -> list[int]:
+        return self._reader.parts(self.table_of(what))
 
-    def symbols(self, values: bool) -> Iterator[pl.DataFrame]:
+    def applications(self, part: int) -> Iterator[pl.DataFrame]:
+        for batch in self._reader.read("tls201", part, list(COLUMNS_OF_APPLICATIONS), self):
+            yield batch.rename(COLUMNS_OF_APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
+
+    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
         table, column = self._symbols
         names = {"appln_id": "application", column: "symbol", "ipc_value": "value"}
-        for batch in self._reader.read(table, ["appln_id", column, *(["ipc_value"] if values else [])]):
+        columns = ["appln_id", column, *(["ipc_value"] if values else [])]
+        for batch in self._reader.read(table, part, columns, self):
             yield batch.rename(names, strict=False)
 
-    def texts(self, field: str, task: str) -> Iterator[pl.DataFrame]:
+    def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:
         table, column = PATSTAT_TEXTS[field]
         names = {"appln_id": "application", f"{column}_lg": "language", column: "text"}
-        for batch in self._reader.read(table, list(names), task=task):
+        for batch in self._reader.read(table, part, list(names), self):
             yield batch.rename(names)
 
-    def table_of(self, field: str | None) -> str:
-        return "tls201" if field is None else PATSTAT_TEXTS[field][0]
+    def table_of(self, what: str) -> str:
+        if what == APPLICATIONS:
+            return "tls201"
+        return self._symbols[0] if what == SYMBOLS else PATSTAT_TEXTS[what][0]
+
+    def expected_rows(self, what: str) -> int | None:
+        return self._reader.expected_rows(self.table_of(what))
+
+    def check_table(self, table: str, parts: Sequence[PartRead], rows: int) -> int | None:
+        self._reader.check_table(table, parts, rows)
+        return self._reader.expected_rows(table)
+
+    def file_of(self, read: PartRead) -> CsvFile:
+        return self._reader.file_of(read)
 
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
         return batch["application"].cast(pl.String)
@@ -122,3 +145,6 @@ class _Patstat(Source):
 
     def checksum(self) -> str:
         return self._reader.checksum()
+
+    def identity(self) -> str | None:
+        return self._reader.identity()

@@ -1,15 +1,13 @@
 """A PATSTAT Global delivery as a stream of typed, checked tables, read in place.
 
 Parts are inflated, parsed and cast batch by batch, so memory does not grow with the delivery. The CSV is read strictly
-(`core/strict_csv.py`): a row is read as it is written, or refused with its line. Rows are counted as they are read and
-compared with the RowCount file of the delivery, and parts with equal content are refused.
+(`core/strict_csv.py`): a row is read as it is written, or refused with its line. Rows are counted as they are read.
 """
 
 import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,87 +17,90 @@ import polars as pl
 from ipcascade.core.archives import READ_ERRORS, damage
 from ipcascade.core.classifications import Classification
 from ipcascade.core.errors import UserError
-from ipcascade.core.progress import Progress
 from ipcascade.core.strict_csv import BLOCK_BYTES, NOT_UTF8, CsvBlock, CsvFile, shown
-from ipcascade.sources.base import TableCount
-from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part
-from ipcascade.sources.quarantine import Quarantine
+from ipcascade.sources.base import PartRead, Source
+from ipcascade.sources.patstat.delivery import Contents, Part, checksum, find, needed_tables, open_part, size_of
 
 
-@dataclass
 class Delivery:
-    """An opened delivery.
+    """An opened delivery. block_bytes: parsed at a time."""
 
-    counts: an entry for every table that was read to its end; quarantine: rows that were left out; block_bytes: parsed
-    at a time.
-    """
-
-    folder: Path
-    contents: Contents
-    counts: dict[str, TableCount] = field(default_factory=dict)
-    quarantine: Quarantine = field(default_factory=lambda: Quarantine(0.0))
-    block_bytes: int = BLOCK_BYTES
-
-    @classmethod
-    def open(
-        cls,
+    def __init__(
+        self,
         folder: Path,
         titles: bool = False,
         classification: Classification = "ipc",
         block_bytes: int = BLOCK_BYTES,
-    ) -> "Delivery":
+    ) -> None:
         """Find the tables that a corpus needs, with the titles where they are part of the text.
 
         Raises UserError as `delivery_files` does.
         """
-        return cls(folder, find(folder, needed_tables(titles, classification)), block_bytes=block_bytes)
-
-    @property
-    def place(self) -> str:
-        """What is read, for messages."""
-        return str(self.folder)
+        self.place = str(folder)
+        self.contents: Contents = find(folder, needed_tables(titles, classification))
+        self._block_bytes = block_bytes
 
     def checksum(self) -> str:
         """SHA-256 over the names, sizes and CRC-32s of the delivery's files (whole contents of extracted CSVs)."""
         return checksum(self.contents)
 
-    def read(self, table: str, columns: Sequence[str], task: str | None = None) -> Iterator[pl.DataFrame]:
-        """Stream `columns` of `table` ("tls201") in batches, at least one per part, with progress named `task`.
+    def identity(self) -> str | None:
+        """The same, which only reads the directories of zips."""
+        return self.checksum()
+
+    def parts(self, table: str) -> list[int]:
+        """The parts of a table ("tls201"), each by its bytes on disk."""
+        return [size_of(part) for part in self.contents.parts[table]]
+
+    def read(self, table: str, part: int, columns: Sequence[str], source: Source) -> Iterator[pl.DataFrame]:
+        """Stream `columns` of a part of `table`, from 0, in batches, at least one.
 
         Columns are found by header name in any case. Types: see `COLUMNS`; missing values, as PATSTAT writes them,
-        are null. Text is stripped of blanks, symbols only on their right.
-        Raises UserError, naming file and line, for all that is wrong with the files, for a part that equals another
-        one, and at the end of the table where the rows read are not as many as in the RowCount file.
+        are null. Text is stripped of blanks, symbols only on their right. `source` is told what was read and left out.
+        Raises UserError, naming file and line, for all that is wrong with the file.
         """
-        expected = self.contents.row_counts.get(table)
+        content = _Content(self.contents.parts[table][part])
+        file = content.file()
         rows = 0
-        contents: dict[tuple[int, int], Part] = {}
-        with Progress(task or f"read {table}", expected, "rows") as progress:
-            for part in self.contents.parts[table]:
-                content = _Content(part)
-                before = rows
-                for block in content.file().blocks(columns, self.block_bytes):
-                    batch, wrong = _typed(block, columns)
-                    rows += block.rows
-                    if wrong:
-                        self.quarantine.add(table, block, sorted(wrong.items()))
-                        batch = batch[np.setdiff1d(np.arange(block.rows), list(wrong))]
-                    progress.advance(batch.height)
-                    yield batch
-                if rows > before and (other := contents.setdefault(content.fingerprint, part)) is not part:
-                    raise UserError(
-                        f"{part} has the same content as {other}; put the right file of {table} part {part.number} "
-                        "in its place"
-                    )
+        for block in file.blocks(columns, self._block_bytes):
+            batch, wrong = _typed(block, columns)
+            rows += block.rows
+            if wrong:
+                source.quarantine.add(table, file, [(block.first + row, wrong[row]) for row in sorted(wrong)])
+                batch = batch[np.setdiff1d(np.arange(block.rows), list(wrong))]
+            source.advance(block.rows)
+            yield batch
+        length, crc = content.fingerprint
+        malformed = source.quarantine.of_file(table, file)
+        source.reads.append(PartRead(table, part, rows, f"{length} {crc:08x}" if rows else None, malformed))
+
+    def expected_rows(self, table: str) -> int | None:
+        """How many rows the RowCount files of the delivery say that a table has."""
+        return self.contents.row_counts.get(table)
+
+    def check_table(self, table: str, reads: Sequence[PartRead], rows: int) -> None:
+        """Raise UserError for a part that equals another one, and for other rows than the RowCount file has."""
+        parts = self.contents.parts[table]
+        first = dict[str, Part]()
+        for read in reads:
+            part = parts[read.part]
+            if read.content and (other := first.setdefault(read.content, part)) is not part:
+                raise UserError(
+                    f"{part} has the same content as {other}; put the right file of {table} part {part.number} "
+                    "in its place"
+                )
+        expected = self.expected_rows(table)
         if expected is not None and rows != expected:
-            files = ", ".join(str(part) for part in self.contents.parts[table])
+            files = ", ".join(str(part) for part in parts)
             counted = " or ".join(str(file) for file in self.contents.row_count_files)
             raise UserError(
                 f"{table} has {rows:,} rows where {counted} has {expected:,} (read: {files}); "
                 "fetch these files again, or all parts of the table from the same edition"
             )
-        self.quarantine.check(table, rows)
-        self.counts[table] = TableCount(rows, expected, self.quarantine.amount(table))
+
+    def file_of(self, read: PartRead) -> CsvFile:
+        """The file of a part."""
+        return _Content(self.contents.parts[read.table][read.part]).file()
 
 
 class _Content:
