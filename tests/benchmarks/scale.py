@@ -1,7 +1,7 @@
 """The data path beside a DuckDB script and pandas in chunks: python tests/benchmarks/scale.py --documents 5000000
 
-All read the same synthetic delivery, one after the other, each in a process of its own, so that its peak memory is its
-own. Rows out are compared. Writes results/benchmarks/scale.json. DuckDB and pandas: envs/scale.txt.
+All read the same synthetic delivery, one after the other, each in processes of its own, so that its peak memory is its
+own (that of all of them together, looked at five times per second). Rows out are compared. Writes results/benchmarks/scale.json. DuckDB and pandas: envs/scale.txt.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 SYSTEMS = ("ipcascade", "duckdb", "pandas")
@@ -82,11 +83,12 @@ def measured(system: str, delivery: Path, folder: Path, args: argparse.Namespace
         ]  # fmt: skip
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True)
-    watch = Watch(work)
+    watch = Watch(work, process.pid)
     errors = process.stderr.read() if process.stderr else ""
-    # wait4 gives this one child's peak; RUSAGE_CHILDREN's is the largest of all so far.
+    # wait4 gives what this one child took; RUSAGE_CHILDREN has all so far.
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
+    peak, scratch = watch.stop()
     if status != 0:
         sys.exit(f"{system} failed: {errors[-2000:]}")
     import pyarrow.parquet as pq
@@ -95,28 +97,46 @@ def measured(system: str, delivery: Path, folder: Path, args: argparse.Namespace
     documents = facts["documents"] if "documents" in facts else facts["steps"][-2]["left"]
     return {
         "seconds": round(seconds, 1), "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
-        "peak_mib": round(used.ru_maxrss / 1024), "scratch_mib": watch.stop(), "documents": documents,
+        "peak_mib": peak, "scratch_mib": scratch, "documents": documents,
         "rows_out": pq.read_metadata(work / "out.parquet").num_rows,
     }  # fmt: skip
 
 
 class Watch:
-    """Looks every second how large a folder is, without what is handed on."""
+    """Looks how large a folder is, without what is handed on, and how much memory a process and its children have."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._most, self._ended = folder, 0, threading.Event()
+    def __init__(self, folder: Path, process: int) -> None:
+        self._folder, self._process, self._ended = folder, psutil.Process(process), threading.Event()
+        self._bytes = self._memory = 0
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
-        """The most that was there, in MiB."""
+    def stop(self) -> tuple[int, int]:
+        """The most memory, and the most that was in the folder, in MiB."""
         self._ended.set()
         self._thread.join()
-        return round(self._most / 2**20)
+        return round(self._memory / 2**20), round(self._bytes / 2**20)
 
     def _look(self) -> None:
-        while not self._ended.wait(1):
-            self._most = max(self._most, sum(map(self._size, self._folder.rglob("*"))))
+        looks = 0
+        while not self._ended.wait(0.2):
+            self._memory = max(self._memory, sum(map(self._memory_of, self._processes())))
+            if looks % 5 == 0:
+                self._bytes = max(self._bytes, sum(map(self._size, self._folder.rglob("*"))))
+            looks += 1
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            return [self._process, *self._process.children(recursive=True)]
+        except psutil.Error:  # ended meanwhile
+            return []
+
+    @staticmethod
+    def _memory_of(process: psutil.Process) -> int:
+        try:
+            return int(process.memory_info().rss)
+        except psutil.Error:
+            return 0
 
     @staticmethod
     def _size(path: Path) -> int:

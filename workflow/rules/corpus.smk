@@ -72,7 +72,7 @@ rule corpus:
     retries: 0
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 2
+    threads: 8
     resources:
         mem_mb=8000,
         runtime=240,
@@ -101,9 +101,9 @@ rule delivery_texts:
     retries: 0
     conda:
         "../../envs/ipcascade.yaml"
-    threads: 2
+    threads: 8
     resources:
-        mem_mb=64000,
+        mem_mb=8000,
         runtime=240,
     params:
         config=run_config,

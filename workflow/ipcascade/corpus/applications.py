@@ -101,7 +101,7 @@ def read_applications(reader: PartReader, options: CorpusOptions, funnel: Funnel
 def numbers_in(scratch: Scratch, table: str) -> np.ndarray:
     """The distinct applications of a table on disk, sorted."""
     units = scratch.units(scratch.rows[table], KEY_BYTES, MOST_BYTES)
-    found = [np.unique(scratch.read(table, unit, ["application"])["application"].to_numpy()) for unit in units]
+    found = [scratch.read(table, unit, ["application"])["application"].unique().to_numpy() for unit in units]
     numbers = np.concatenate(found)
     numbers.sort()
     return numbers
