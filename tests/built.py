@@ -10,7 +10,7 @@ import polars as pl
 from ipcascade.corpus.build import CorpusBuild
 from ipcascade.corpus.every_text import every_text
 from ipcascade.corpus.reading import PartReader, reading
-from ipcascade.sources.patstat.source import Patstat
+from ipcascade.sources.patstat.source import _Patstat
 
 
 @contextmanager
@@ -20,10 +20,10 @@ def read_here(source) -> Iterator[PartReader]:
         yield reader
 
 
-def build(source, tree, options, seed, finer=None, most_bytes=1 << 30):
+def build(source, tree, options, seed, finer=None, most_bytes=1 << 30, renamed=None):
     """The corpus and its funnel."""
     with read_here(source) as reader:
-        made = CorpusBuild(reader, tree, options, seed, finer, most_bytes)
+        made = CorpusBuild(reader, tree, options, seed, finer, most_bytes, renamed)
         return pl.concat(list(made.documents())), made.funnel()
 
 
@@ -35,7 +35,7 @@ def texts_of(source, options, split_of, most_bytes=1 << 30):
 
 def rows_of(delivery, table, columns, counts=None):
     """The rows of all parts of a table of a PATSTAT delivery, in batches; checked, and added to the counts."""
-    source = Patstat(delivery, "ipc", [])
+    source = _Patstat(delivery, "ipc", [])
     for part in range(len(delivery.parts(table))):
         yield from delivery.read(table, part, columns, source)
     source.complete(source.reads)

@@ -1,7 +1,8 @@
 """The data path beside a DuckDB script and pandas in chunks: python tests/benchmarks/scale.py --documents 5000000
 
 All read the same synthetic delivery, one after the other, each in processes of its own, so that its peak memory is its
-own (that of all of them together, looked at five times per second). Rows out are compared. Writes results/benchmarks/scale.json. DuckDB and pandas: envs/scale.txt.
+own (that of all of them together, looked at five times per second). Rows out are compared. Writes
+results/benchmarks/scale.json. DuckDB and pandas: envs/scale.txt.
 """
 
 import argparse

@@ -25,7 +25,12 @@ FUNNEL = {
     "labels": {
         "section": {"present": 4, "mean_per_document": 1.4}, "class": {"present": 5, "mean_per_document": 1.5},
     },
-    "notes": ["the delivery has no RowCount.txt"], "symbols": {}, "tables": {},
+    "notes": ["the delivery has no RowCount.txt"], "tables": {},
+    "symbols": {
+        "read": 3000, "of_other_applications": 400, "dropped_by_ipc_value": 0, "dropped_outside_label_tree": 7,
+        "kept": 2593, "renamed": 0, "distinct_dropped_codes": 1,
+        "most_frequent_dropped_codes": [{"code": "C13", "symbols": 7}],
+    },
 }  # fmt: skip
 OF_SPLIT = {
     "documents": 100, "groups": 100, "share": 0.5, "size_error": -0.00004, "labels_present": {"section": 4, "class": 5},
@@ -85,6 +90,7 @@ def make_reported(root: Path, two_levels: Results) -> Path:
     figures, of = results / "figures", documents[:2]
     run("figure1", *of, "--stem", figures / "figure1")
     run("figure2", *documents, "--stem", figures / "figure2")
+    run("figure7", "--funnel", results / "corpus/funnel.json", "--stem", figures / "figure7")
     run("figure3", "--history", results / "training/history.parquet", "--stem", figures / "figure3")
     tables = {
         "figure4": [names.RELIABILITY, names.CALIBRATION, names.RISK_COVERAGE, names.LEVELS],

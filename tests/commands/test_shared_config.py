@@ -9,8 +9,8 @@ from ipcascade.config import Config
 def test_no_path_is_handed_on():
     config = Config.model_validate(
         {
-            "source": {"path": "/home/alice/patstat"},
-            "corpus": {"label_tree": "/home/alice/tree.tsv"},
+            "source": {"path": "/home/alice/patstat", "scratch": "/home/alice/scratch"},
+            "corpus": {"label_tree": "/home/alice/tree.tsv", "renamed_codes": "/home/alice/codes.tsv"},
             "encoder": {"name": "/home/alice/my-encoder"},  # a folder; the default revision is of no use to it
             "prediction": {"inputs": {"new": "/home/alice/new.csv"}},
             "matrices": {

@@ -12,7 +12,7 @@ from ipcascade.orchestration.fingerprint import code, modules_of
 from ipcascade.sources.options import SourceOptions
 
 FINGERPRINTS = {
-    "corpus": "626468b0649b852b",
+    "corpus": "27e7d285bedeb4df",
     "splits": "9fa51ef01fbe9431",
     "encoder": "b7585bdc88e6e38e",
     "tokens": "893bd1da970c897f",
@@ -30,7 +30,7 @@ MODULES = {
         sources.patstat.tables sources.patstat.database
         sources.patentsview.families sources.patentsview.files sources.patentsview.ids sources.patentsview.source
         sources.quarantine core.archives core.classifications core.symbols core.block_files core.csv_tables
-        corpus.scratch commands._reading corpus.reading
+        corpus.scratch commands._reading corpus.reading corpus.renamed_codes
         sources.table core.user_tables core.user_table_files
     """,
     "tokens": """

@@ -25,8 +25,8 @@ GPU_RULES = {"train", "score", "predict"}
 # The cheap rules after scoring, which share one job.
 GROUPED = {
     "index_neighbours", "combine",
-    "thresholds", "metrics", "analysis", "source_effects", "history", "table1", "table2",
-    "figure1", "figure2", "figure3", "figure4", "figure5", "paper",
+    "thresholds", "metrics", "analysis", "source_effects", "history", "table1", "table2", "table3",
+    "figure1", "figure2", "figure3", "figure4", "figure5", "figure7", "paper",
 }  # fmt: skip
 MODEL = "results/model/model.safetensors"
 ON_CPU = {

@@ -76,7 +76,7 @@ class Graph:
 @pytest.fixture(scope="module")
 def graph(finished) -> Graph:
     made = Graph(finished)
-    assert len(made.rules) == 24 and len(made.edges) > 30
+    assert len(made.rules) == 26 and len(made.edges) > 30
     assert made.run_again() == set()
     return made
 
@@ -149,7 +149,8 @@ def test_what_changes_no_result_runs_nothing(graph, module, edit):
     [
         ("reporting/training_curves.py", replaced("def draw(", "def draw(*extra, "), {"figure3"}),
         ("reporting/style.py", replaced("def save(", "def save(*extra, "),
-         {"figure1", "figure2", "figure3", "figure4", "figure5"}),
+         {"figure1", "figure2", "figure3", "figure4", "figure5", "figure7"}),
+        ("reporting/funnel.py", replaced("def funnel_table(", "def funnel_table(*extra, "), {"table3", "figure7"}),
         ("model/quantisation.py", replaced("LARGEST = 127", "LARGEST = 63"),
          {"score"} | SCORED),
         ("evaluation/threshold_methods/global_optimum.py", lambda text: text.replace("    return ", "    return 1 * "),
@@ -222,7 +223,7 @@ def test_a_missing_config_file_is_all_that_is_made_again(finished):
 @pytest.mark.parametrize(
     ("options", "rules"),
     [
-        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3", "figure4", "figure5"}),
+        ({"figures": {"font_size": 6.5}}, {"figure1", "figure2", "figure3", "figure4", "figure5", "figure7"}),
         ({"analysis": {"precision": 0.9}}, ANALYSIS | {"figure2"}),
         ({"evaluation": {"confidence": 0.9}}, {"metrics", "table2", "figure2"} | ANALYSIS),
         ({"training": {"epochs": 3}}, {"train", "figure2"} | AFTER_TRAINING),

@@ -253,6 +253,11 @@ def label_tree(wildcards):
 
 
 @checks.ends_the_run
+def renamed_codes(wildcards):
+    return checks.renamed_codes_of(CONFIG)
+
+
+@checks.ends_the_run
 def words_of_demo(wildcards):
     return checks.shipped(demo.TEXT)
 

@@ -61,6 +61,7 @@ rule corpus:
     input:
         source=files_of_source,
         label_tree=label_tree,
+        renamed_codes=renamed_codes,
     output:
         corpus="results/corpus/corpus.parquet",
         funnel="results/corpus/funnel.json",

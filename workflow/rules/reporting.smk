@@ -1,5 +1,5 @@
 # Reporting. Requires: corpus, splits, metrics, analysis, history; for the report also predictions and matrices.
-# Makes: results/tables/table{1,2}.{csv,md,tex}, results/figures/figure{1,2,3,4,5}.{pdf,png,svg} and
+# Makes: results/tables/table{1,2,3}.{csv,md,tex}, results/figures/figure{1,2,3,4,5,7}.{pdf,png,svg} and
 # results/report/index.html, results/paper/{numbers,captions}.tex; for others results/crate/.
 
 
@@ -62,9 +62,38 @@ rule table2:
         " --metrics {input.metrics} --stem {params.stem}"
 
 
+rule table3:
+    input:
+        funnel="results/corpus/funnel.json",
+    output:
+        multiext("results/tables/table3", ".csv", ".tex"),
+        report(
+            "results/tables/table3.md",
+            category="Tables",
+            labels={"table": "3", "shows": "from the source to the corpus"},
+        ),
+    log:
+        "logs/table3.log",
+    benchmark:
+        "logs/benchmarks/table3.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        code=code("table3"),
+    shell:
+        "python -m ipcascade table3 --config {params.config} --threads {threads} --log {log}"
+        " --funnel {input.funnel} --stem {params.stem}"
+
+
 rule tables:
     input:
-        expand("results/tables/table{number}.{ending}", number=[1, 2], ending=["csv", "md", "tex"]),
+        expand("results/tables/table{number}.{ending}", number=[1, 2, 3], ending=["csv", "md", "tex"]),
 
 
 rule figure1:
@@ -263,9 +292,40 @@ rule figure6:
         " --comparison {input.comparison} --stem {params.stem}"
 
 
+rule figure7:
+    input:
+        funnel="results/corpus/funnel.json",
+    output:
+        multiext("results/figures/figure7", ".pdf", ".svg"),
+        report(
+            "results/figures/figure7.png",
+            caption="../ipcascade/reporting/captions/figure7.rst",
+            category="Figures",
+            labels={"figure": "7", "shows": "from the source to the corpus"},
+        ),
+    log:
+        "logs/figure7.log",
+    benchmark:
+        "logs/benchmarks/figure7.jsonl"
+    retries: 0
+    conda:
+        "../../envs/ipcascade.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=run_config,
+        stem=output_stem,
+        options=options("figures"),
+        code=code("figure7"),
+    shell:
+        "python -m ipcascade figure7 --config {params.config} --threads {threads} --log {log}"
+        " --funnel {input.funnel} --stem {params.stem}"
+
+
 rule figures:
     input:
-        expand("results/figures/figure{number}.{ending}", number=[1, 2, 3, 4, 5], ending=["pdf", "png", "svg"]),
+        expand("results/figures/figure{number}.{ending}", number=[1, 2, 3, 4, 5, 7], ending=["pdf", "png", "svg"]),
 
 
 rule report:
@@ -277,7 +337,7 @@ rule report:
         history="results/training/history.parquet",
         metrics=expand("results/metrics/{split}.json", split=SCORED_SPLITS),
         analysis=expand("results/analysis/{table}", table=[*ANALYSIS, SOURCE_EFFECTS]),
-        figures=expand("results/figures/figure{number}.svg", number=[1, 2, 3, 4, 5]),
+        figures=expand("results/figures/figure{number}.svg", number=[1, 2, 3, 4, 5, 7]),
         predictions=expand("results/predictions/{name}.facts.json", name=CONFIG.prediction.inputs),
         labelled=expand("results/metrics/inputs/{name}.json", name=CONFIG.prediction.labels),
         matrices=expand("results/matrices/{name}.parquet", name=CONFIG.matrices),

@@ -11,7 +11,10 @@ from ipcascade.config import Config
 from ipcascade.matrices.options import NACE, SHIPPED_CONCORDANCES
 
 # Keys of the config that may hold paths of this machine.
-PATHS = (("source", "path"), ("corpus", "label_tree"), ("prediction", "inputs"))
+PATHS = (
+    ("source", "path"), ("source", "scratch"), ("corpus", "label_tree"), ("corpus", "renamed_codes"),
+    ("prediction", "inputs"),
+)  # fmt: skip
 
 
 def without_paths(config: Config) -> dict[str, Any]:

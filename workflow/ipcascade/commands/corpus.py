@@ -15,6 +15,7 @@ from ipcascade.core.label_tree import LabelTree
 from ipcascade.core.paths import expanded
 from ipcascade.core.provenance import write_provenance
 from ipcascade.corpus.build import CorpusBuild
+from ipcascade.corpus.renamed_codes import read_renamed_codes
 
 log = logging.getLogger(__name__)
 ROW_GROUP = 1 << 16
@@ -39,12 +40,16 @@ def run(args: argparse.Namespace, config: Config) -> None:
     whole_tree = LabelTree.read(table)
     tree = whole_tree.select(config.corpus.levels)
     finer = tree.with_level_below(whole_tree)
+    tables, renamed = {"label_tree": table}, None
+    if config.corpus.renamed_codes:
+        tables["renamed_codes"] = expanded("corpus.renamed_codes", config.corpus.renamed_codes)
+        renamed = read_renamed_codes(tables["renamed_codes"], tree, finer or tree)
     facts = {"label_tree": tree.to_json(), "text": "_and_".join(config.corpus.text)}
     options = section_options(config, "seed", "corpus", "source.table", "source.postgres", "source.malformed_share")
-    identity = {"options": options, "label_tree": file_checksum(table)}
+    identity = {"options": options} | {name: file_checksum(path) for name, path in tables.items()}
     with reading_source(config, args.source, args.corpus, identity, args.threads) as reader:
         source = reader.source
-        build = CorpusBuild(reader, tree, config.corpus, config.seed, finer, config.source.memory_mb << 20)
+        build = CorpusBuild(reader, tree, config.corpus, config.seed, finer, config.source.memory_mb << 20, renamed)
         # Of equal size, so that the bytes do not depend on how much memory there was.
         write_blocks(args.corpus, of_equal_size(build.documents(), ROW_GROUP), facts)
     funnel = build.funnel()
@@ -58,7 +63,7 @@ def run(args: argparse.Namespace, config: Config) -> None:
     write_csv_table(quarantine, QUARANTINE, (dict(zip(QUARANTINE.columns, row, strict=True)) for row in left_out))
     checksums = {"source": source.checksum()}
     for path in (args.funnel, quarantine, args.corpus):
-        write_provenance(path, options, {"label_tree": table}, checksums)
+        write_provenance(path, options, tables, checksums)
     for step in funnel["steps"]:
         log.info(
             "%-40s removed %12s, left %12s %s", step["step"], f"{step['removed']:,}", f"{step['left']:,}", step["unit"]

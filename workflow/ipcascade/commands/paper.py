@@ -16,7 +16,7 @@ from ipcascade.reporting import paper
 from ipcascade.reporting.captions import MATRIX, caption
 
 log = logging.getLogger(__name__)
-FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", MATRIX)
+FIGURES = ("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7", MATRIX)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

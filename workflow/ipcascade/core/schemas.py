@@ -64,6 +64,29 @@ class PresentLabels(Content):
     mean_per_document: NotNegative
 
 
+class DroppedCode(Content):
+    """A code outside the label tree, and how many symbols have it."""
+
+    code: str
+    symbols: Count
+
+
+class SymbolFacts(Content):
+    """What became of the symbols that labels are cut from: those read are dropped for a reason, or kept.
+
+    renamed: of the kept ones; most_frequent_dropped_codes: of those outside the label tree.
+    """
+
+    read: Count
+    of_other_applications: Count
+    dropped_by_ipc_value: Count
+    dropped_outside_label_tree: Count
+    kept: Count
+    renamed: Count
+    most_frequent_dropped_codes: list[DroppedCode]
+    distinct_dropped_codes: Count
+
+
 class FunnelFacts(Content):
     """funnel.json; `groups` counts documents of one family or text, `notes` are for people."""
 
@@ -71,7 +94,7 @@ class FunnelFacts(Content):
     groups: dict[str, Count]
     labels: dict[str, PresentLabels]
     notes: list[str]
-    symbols: Values
+    symbols: SymbolFacts
     tables: Values
 
 

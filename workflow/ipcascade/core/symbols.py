@@ -11,6 +11,10 @@ def leaf_of(symbol: str, tree: LabelTree) -> int | None:
     leaf = tree.leaf_of(symbol)
     if leaf is None:
         return None
-    code = tree.labels[leaf]
-    joint = symbol[len(code) - 1 : len(code) + 1]
-    return None if len(joint) == 2 and (joint.isdigit() or joint.isalpha()) else leaf
+    return leaf if ends_at(symbol, len(tree.labels[leaf])) else None
+
+
+def ends_at(symbol: str, length: int) -> bool:
+    """Whether a code of so many characters, which a symbol begins with, ends there: not within a word or a number."""
+    joint = symbol[length - 1 : length + 1]
+    return len(joint) < 2 or not (joint.isdigit() or joint.isalpha())

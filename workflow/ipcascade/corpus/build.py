@@ -26,6 +26,7 @@ from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.labels import ReadLabels, column_of, label_lists, symbol_facts
 from ipcascade.corpus.options import ABSTRACT, CorpusOptions
 from ipcascade.corpus.reading import PartReader
+from ipcascade.corpus.renamed_codes import RenamedCodes
 from ipcascade.corpus.sampling import Draw
 from ipcascade.corpus.scratch import parts_of, ranges_of
 
@@ -37,7 +38,7 @@ class CorpusBuild:
     """Builds the corpus and the facts about how it came about; use it once.
 
     reader: of the source; tree: the label tree, already cut to the levels that are learned; finer: with the level
-    below, where it has one; most_bytes: what joins may take of memory.
+    below, where it has one; most_bytes: what joins may take of memory; renamed: labels of codes that the tree lacks.
 
     A row depends on the source, the trees and the options, never on the order of rows or parts, nor on the sample size
     or memory; a smaller sample is a subset of a larger one.
@@ -51,9 +52,11 @@ class CorpusBuild:
         seed: int,
         finer: LabelTree | None,
         most_bytes: int,
+        renamed: RenamedCodes | None = None,
     ) -> None:
         self._reader, self._source, self._scratch = reader, reader.source, reader.scratch
         self._tree, self._finer, self._options, self._most_bytes = tree, finer or tree, options, most_bytes
+        self._renamed = renamed or {}
         self._seed = stream_seed(seed, "corpus", "sample")
         self._funnel = Funnel()
         self._symbols: dict[str, Any] = {}
@@ -105,7 +108,8 @@ class CorpusBuild:
 
     def _read_labels(self, applications: np.ndarray) -> np.ndarray:
         """Put the labels of each application on disk; return the numbers of those that have one, sorted."""
-        work = ReadLabels(self._options, self._tree, self._finer, self._reader.keep("applications", applications))
+        kept = self._reader.keep("applications", applications)
+        work = ReadLabels(self._options, self._tree, self._finer, self._renamed, kept)
         self._symbols = symbol_facts(self._reader.read(work, f"read {self._source.table_of(work.what)}"))
         labelled = numbers_in(self._scratch, "labels")
         key = "label_tree" if self._options.ipc_values is None else "ipc_values"

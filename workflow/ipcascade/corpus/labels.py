@@ -1,7 +1,8 @@
 """From classification symbols to labels of the tree, for any number of levels.
 
 A symbol is given to the leaf of the tree that it leads to; all labels above the leaf follow from it. A symbol that
-leads to no leaf has an obsolete or unknown code; it is dropped, and the funnel counts and names its code.
+leads to no leaf has an obsolete or unknown code; where no table says what is meant now (`corpus/renamed_codes.py`), it
+is dropped, and the funnel counts and names its code.
 
 Beside the levels that are learned the corpus has the next one below (the *finer* level), from which training learns,
 too. It decides about nothing here: a symbol without a label of the finer level keeps its labels above.
@@ -20,6 +21,7 @@ from ipcascade.core.symbols import leaf_of
 from ipcascade.corpus.applications import positions
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.reading import kept_numbers
+from ipcascade.corpus.renamed_codes import RenamedCodes, labels_of
 from ipcascade.corpus.scratch import Scratch, parts_of
 from ipcascade.sources.base import SYMBOLS, Source
 
@@ -31,21 +33,25 @@ NAMED_CODES = 10
 class ReadLabels:
     """Puts the labels that symbols lead to on disk, as the table `labels`.
 
-    applications: the file of their numbers, as `PartReader.keep` makes it. Columns: application, and label: Int32, the
+    renamed: labels of codes that the tree lacks; applications: the file of their numbers, as `PartReader.keep` makes
+    it. Columns: application, and label: Int32, the
     column in the finer tree of the lowest label that a symbol leads to. A pair is there once at least.
     """
 
     options: CorpusOptions
     tree: LabelTree
     finer: LabelTree
+    renamed: RenamedCodes
     applications: Path
     what: ClassVar[str] = SYMBOLS
     stage: ClassVar[str] = "labels"
 
     def __call__(self, source: Source, part: int, scratch: Scratch) -> dict[str, Any]:
-        """What became of the symbols: how many were read, of kept applications, and of values; dropped codes."""
+        """What became of the symbols: how many were read, of kept applications, of values, renamed; dropped codes."""
         applications = kept_numbers(self.applications)
-        read = of_kept = of_value = 0
+        read = of_kept = of_value = renamed = 0
+        # One character more than the longest code, which tells whether a code ends there; blanks may be within codes.
+        longest = self.finer.longest_code + 1 if not self.renamed else None
         dropped = Counter[str]()
         values = self.options.ipc_values
         for batch in source.symbols(part, values=values is not None):
@@ -55,14 +61,19 @@ class ReadLabels:
             if values is not None:
                 batch = batch.filter(pl.col("value").is_in(values))
             of_value += batch.height
-            # One character more than the longest code, which tells whether a code ends there.
-            codes = batch["symbol"].str.slice(0, self.finer.longest_code + 1).fill_null("")
-            labels = _labels_of(codes, self.tree, self.finer)
-            found = batch.select("application", code=codes.str.slice(0, self.tree.longest_code), label=labels)
-            dropped.update(dict(found.filter(pl.col("label").is_null())["code"].value_counts().iter_rows()))
-            pairs = found.drop_nulls("label").select("application", pl.col("label").cast(pl.Int32)).unique()
+            codes = batch["symbol"].str.slice(0, longest).fill_null("")
+            found = batch.select("application", code=codes, label=_labels_of(codes, self.tree, self.finer))
+            lacking = found.filter(pl.col("label").is_null()).drop("label")
+            instead = _renamed_labels(lacking["code"], self.renamed)
+            renamed += lacking.join(instead, on="code", how="semi").height
+            lost = lacking.join(instead, on="code", how="anti")["code"].str.slice(0, self.tree.longest_code)
+            dropped.update(dict(lost.value_counts().iter_rows()))
+            labelled = pl.concat([found.drop_nulls("label"), lacking.join(instead, on="code")])
+            pairs = labelled.select("application", pl.col("label").cast(pl.Int32)).unique()
             scratch.add("labels", pairs, parts_of(pairs["application"]))
-        return {"read": read, "of_kept": of_kept, "of_value": of_value, "dropped": dict(dropped)}
+        return {
+            "read": read, "of_kept": of_kept, "of_value": of_value, "renamed": renamed, "dropped": dict(dropped),
+        }  # fmt: skip
 
 
 def symbol_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -77,6 +88,7 @@ def symbol_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "dropped_by_ipc_value": of_kept - of_value,
         "dropped_outside_label_tree": outside,
         "kept": of_value - outside,
+        "renamed": sum(fact["renamed"] for fact in facts),
         "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
         "distinct_dropped_codes": len(dropped),
     }
@@ -88,6 +100,12 @@ def _labels_of(codes: pl.Series, tree: LabelTree, finer: LabelTree) -> pl.Series
     labels = pl.Series([_label_of(code, tree, finer) for code in distinct], dtype=pl.Int64)
     # Where there are no codes at all, replace_strict returns text whatever its return_dtype.
     return codes.replace_strict(distinct, labels, return_dtype=pl.Int64).cast(pl.Int64)
+
+
+def _renamed_labels(codes: pl.Series, renamed: RenamedCodes) -> pl.DataFrame:
+    """code and label (Int64), a row for each label of a code, of those that the table of renamed codes knows."""
+    rows = [(code, label) for code in codes.unique() for label in labels_of(code, renamed)] if renamed else []
+    return pl.DataFrame(rows, schema={"code": pl.String, "label": pl.Int64}, orient="row")
 
 
 def _label_of(code: str, tree: LabelTree, finer: LabelTree) -> int | None:

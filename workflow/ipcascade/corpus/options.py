@@ -26,6 +26,9 @@ class CorpusOptions(Section):
     label_tree: Text | None = None
     """Tab-separated label tree (code, parent, level, title); null: that of the classification, which the package
     ships."""
+    renamed_codes: Text | None = None
+    """Table (columns from and to; CSV, TSV) of codes that the label tree lacks, such as obsolete ones, and of those
+    that are meant now; null: symbols with such codes are dropped, and counted in the funnel."""
     levels: Names = ["section", "class"]
     """Levels of the label tree that are learned, from the top down. ipc and cpc have section, class and subclass,
     wipo35 has sector and field, nace has section and division."""

@@ -107,6 +107,17 @@ def label_tree_of(config: Config) -> Path:
     return path
 
 
+def renamed_codes_of(config: Config) -> list[Path]:
+    """The table of codes that the label tree lacks, or none. Raises UserError where what is given is no table."""
+    given = config.corpus.renamed_codes
+    if given is None:
+        return []
+    path = Path(user_path("corpus.renamed_codes", given))
+    if path.is_dir():
+        raise UserError(f"corpus.renamed_codes is {given!r}, a folder; give one table")
+    return table_files(path, "tables of renamed codes")
+
+
 def shipped(path: Path) -> str:
     """A file that comes with the workflow, from the folder of the run: a checkout that was moved changes no input."""
     return without_wildcards("the folder of the workflow", os.path.relpath(path))

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from ipcascade.core.names import SCORED_SPLITS, SPLITS
+from ipcascade.reporting.funnel import funnel_table
 from ipcascade.reporting.report.elements import (
     NOTHING,
     Cell,
@@ -55,6 +56,7 @@ def section(results: Results, levels: Sequence[str]) -> Section:
         parts.append(Text("Some families or texts are in several splits: the measures below are too high.", warns=True))
     parts += [Text(note, warns=True) for note in funnel["notes"]]
     parts += [
+        results.figure(7, "from the source to the corpus"),
         _funnel(funnel),
         results.figure(1, "corpus statistics"),
         _sizes(audit, levels),
@@ -68,11 +70,12 @@ def _funnel(funnel: dict[str, Any]) -> Table:
         "step": ("Step", text),
         "key": ("Decided by the key", text),
         "removed": ("Removed", whole),
+        "removed_share": ("Share removed", percent),
         "left": ("Left", whole),
         "unit": ("Unit", text),
     }
     caption = "What each step of building the corpus removed, and what it left."
-    return table_of("funnel", caption, pl.DataFrame(funnel["steps"], infer_schema_length=None), columns)
+    return table_of("funnel", caption, funnel_table(funnel), columns)
 
 
 def _sizes(audit: dict[str, Any], levels: Sequence[str]) -> Table:

@@ -45,7 +45,7 @@ def open_patstat(
     by its appln_id. Raises UserError as `delivery_files` does.
     """
     delivery = Delivery(folder, titles, classification, block_bytes)
-    return Patstat(delivery, classification, delivery.contents.notes, malformed_share)
+    return _Patstat(delivery, classification, delivery.contents.notes, malformed_share)
 
 
 class _Reader(Protocol):
@@ -72,12 +72,10 @@ class _Reader(Protocol):
 def open_postgres(options: PostgresOptions, corpus: CorpusOptions) -> Source:
     """A database that PATSTAT was loaded into. Raises UserError where it cannot be reached."""
     note = "the rows of a database are read as they are: whether all of a delivery were loaded could not be checked"
-    return Patstat(Database(options, corpus), corpus.classification, [note])
+    return _Patstat(Database(options, corpus), corpus.classification, [note])
 
 
-class Patstat(Source):
-    """What a reader of PATSTAT's tables gives."""
-
+class _Patstat(Source):
     id_name = "appln_id"
     start = ("tls201_appln", "applications")
     filters = frozenset(PATSTAT_FILTERS)
