@@ -1,13 +1,14 @@
 """PatentsView's tables in their published layout: patents, families by continuations, texts and labels."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from built import build
+from built import build, build_by_processes
 from ipcascade.cli import main
 from ipcascade.config import load
 from ipcascade.core.errors import UserError
@@ -116,7 +117,7 @@ def test_the_corpus_is_the_same_from_tsv_and_in_any_order_of_columns(tmp_path, l
     assert facts == funnel and corpus["text"][1].endswith('"quotes",\nlines and tabs')
 
 
-def test_first_claims_come_from_the_files_of_all_years(tmp_path):
+def test_first_claims_come_from_the_files_of_all_years(tmp_path, monkeypatch):
     tables = small("10000001", "10000002", "10000003")
 
     def claim(id_, order, words):
@@ -125,10 +126,14 @@ def test_first_claims_come_from_the_files_of_all_years(tmp_path):
     tables["g_claims_2010"] = [claim("10000001", 1, "2. x"), claim("10000001", 0, "1. A"), claim("D1", 0, "1. D")]
     tables["g_claims_2011"] = [claim("10000002", 10, "10. z"), claim("10000002", 2, "2. B")]
     options = CorpusOptions(documents=None, text=["title", "abstract", "first_claim"])
-    corpus, _ = made(write_tables(tmp_path, tables), options)
+    corpus, funnel = made(write_tables(tmp_path, tables), options)
     assert corpus["text"].to_list() == [
         f"Title {i}. {LONG} {i}{claim}" for i, claim in (("10000001", " 1. A"), ("10000002", " 2. B"), ("10000003", ""))
     ]
+    monkeypatch.setattr("ipcascade.corpus.reading.SMALL_BYTES", 0)
+    found, facts = build_by_processes(partial(open_patentsview, tmp_path, options.text, "ipc"), TREE, options, 1)
+    assert_frame_equal(found, corpus)
+    assert facts == funnel and facts["tables"]["g_claims_2010"]["rows"] == 3
     for name in ("g_claims_2010.tsv.zip", "g_claims_2011.tsv.zip"):
         (tmp_path / name).unlink()
     with pytest.raises(UserError, match=r"has no file like g_claims_2024.tsv.zip, which first_claim"):

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from built import build, texts_of
+from built import build, build_by_processes, texts_of
 from ipcascade.config import load
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
@@ -110,6 +111,31 @@ def test_a_folder_is_one_table_in_any_order_of_rows(tmp_path):
     found, facts = made(folder)
     assert_frame_equal(found, corpus)
     assert facts == funnel
+
+
+def test_files_of_a_table_are_read_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr("ipcascade.corpus.reading.SMALL_BYTES", 0)
+    rows = random_rows(4)
+    for name, part in (("c.csv", rows[:90]), ("a.csv", rows[90:100]), ("b.csv.gz", rows[100:])):
+        write(tmp_path / name, part)
+    source = open_table(tmp_path, ALL)
+    assert [len(source.parts(what)) for what in ("applications", "symbols", "title")] == [3, 3, 3]
+    options = CorpusOptions(documents=None, text=["title", "abstract"])
+    corpus, funnel = build(source, TREE, options, 1)
+    found, facts = build_by_processes(partial(open_table, tmp_path, ALL), TREE, options, 1)
+    assert_frame_equal(found, corpus)
+    assert facts == funnel
+    write(tmp_path / "d.csv", rows[:1])
+    with pytest.raises(UserError, match=r"d\.csv, line 2: the id '.*' is there more than once"):
+        build_by_processes(partial(open_table, tmp_path, ALL), TREE, options, 1)
+
+
+def test_lines_of_json_are_read_as_one_since_keys_may_be_missing(tmp_path):
+    write(tmp_path / "a.jsonl", [row(1), row(2)])
+    write(tmp_path / "b.jsonl", [{key: value for key, value in row(3).items() if key != "title"}])
+    source = open_table(tmp_path, ALL)
+    assert len(source.parts("title")) == 1
+    assert made(tmp_path, CorpusOptions(documents=None, text=["title", "abstract"]))[0].height == 3
 
 
 def test_a_document_depends_on_nothing_else_that_is_in_the_table(tmp_path):
