@@ -27,8 +27,8 @@ FUNNEL = {
     },
     "notes": ["the delivery has no RowCount.txt"], "tables": {},
     "symbols": {
-        "read": 3000, "of_other_applications": 400, "dropped_by_ipc_value": 0, "dropped_outside_label_tree": 7,
-        "kept": 2593, "renamed": 0, "distinct_dropped_codes": 1,
+        "read": 3000, "of_other_applications": 400, "dropped_by_ipc_value": 0, "dropped_by_weight": 0,
+        "dropped_outside_label_tree": 7,        "kept": 2593, "renamed": 0, "distinct_dropped_codes": 1,
         "most_frequent_dropped_codes": [{"code": "C13", "symbols": 7}],
     },
 }  # fmt: skip

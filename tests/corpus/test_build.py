@@ -323,7 +323,9 @@ def test_symbols_are_counted_by_what_became_of_them(tmp_path):
         "of_other_applications": 1,
         "dropped_by_ipc_value": 2,
         "dropped_outside_label_tree": 2,
+        "dropped_by_weight": 0,
         "kept": 3,
+        "renamed": 0,
         "most_frequent_dropped_codes": [{"code": "", "symbols": 1}, {"code": "Z99", "symbols": 1}],
         "distinct_dropped_codes": 2,
     }

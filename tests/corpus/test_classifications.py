@@ -5,6 +5,7 @@ import csv
 import polars as pl
 import pytest
 
+from built import build
 from deliveries import abstract, application, symbol, write_delivery
 from ipcascade.cli import main
 from ipcascade.config import load
@@ -12,6 +13,8 @@ from ipcascade.core.classifications import TREES
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.corpus.labels import _label_of
+from ipcascade.corpus.options import CorpusOptions
+from ipcascade.sources.patstat.source import open_patstat
 from support import REPOSITORY, config_file
 
 LONG = "one two three four five six seven eight nine ten"
@@ -65,6 +68,38 @@ def test_labels_are_those_of_the_classification(tmp_path, classification, levels
     funnel = pl.read_json(tmp_path / "funnel.json")
     codes = funnel["symbols"].struct.field("most_frequent_dropped_codes")[0]
     assert {code["code"] for code in codes} == dropped
+
+
+ALL = {"1": ["28", "62"], "2": ["10", "28"]}
+
+
+@pytest.mark.parametrize(
+    ("least", "expected"), [(0.3, {"1": ["28", "62"], "2": ["10"]}), (0.7, {"2": ["10"]}), (None, ALL)]
+)
+@pytest.mark.parametrize("memory", [1 << 30, 1])
+def test_labels_of_little_weight_are_left_out(tmp_path, least, expected, memory):
+    """Weights of the codes of a division add up, wherever its rows are."""
+    weights = [(1, "28.29", 0.2), (2, "10", 0.8), (1, "62", 0.3333), (2, "28", 0.2), (1, "28.3", 0.4667), (3, "1", 1)]
+    rows = [{"appln_id": i, "nace2_code": code, "weight": weight} for i, code, weight in weights]
+    source = open_patstat(write_delivery(tmp_path, {**TABLES, "tls229": rows}, parts=3), classification="nace")
+    options = CorpusOptions(classification="nace", levels=["section", "division"], least_weight=least)
+    tree = LabelTree.read(TREES["nace"])
+    corpus, funnel = build(source, tree, options, 1, most_bytes=memory)
+    assert dict(corpus.select("document_id", "division").iter_rows()) == expected
+    facts = funnel["symbols"]
+    assert (facts["dropped_outside_label_tree"], facts["dropped_by_weight"], facts["kept"]) == {
+        0.3: (1, 1, 4), 0.7: (1, 4, 1), None: (1, 0, 5),
+    }[least]  # fmt: skip
+
+
+def test_weights_that_cannot_be_are_refused(tmp_path):
+    for weight in ("1.5", "-0.1", "nan", "much"):
+        folder = tmp_path / weight
+        rows = [{"appln_id": 1, "nace2_code": "28", "weight": weight}]
+        source = open_patstat(write_delivery(folder, {**TABLES, "tls229": rows}), classification="nace")
+        options = CorpusOptions(classification="nace", levels=["section", "division"], least_weight=0.1)
+        with pytest.raises(UserError, match=rf"line 2: weight is '{weight}', not a weight from 0 to 1"):
+            build(source, LabelTree.read(TREES["nace"]), options, 1)
 
 
 def test_only_the_table_of_the_classification_is_needed(tmp_path, capsys):
@@ -136,6 +171,8 @@ def test_the_shipped_trees_are_those_of_the_tables_of_facts():
     [
         ({"source": {"kind": "demo"}, "corpus": {"classification": "cpc"}}, "the synthetic delivery has IPC symbols"),
         ({"corpus": {"classification": "cpc", "ipc_values": ["I"]}}, "corpus.ipc_values: only symbols of the IPC have"),
+        ({"corpus": {"least_weight": 0.1}}, "corpus.least_weight: only labels of wipo35 and nace have a weight"),
+        ({"source": {"kind": "table"}, "corpus": {"classification": "nace", "least_weight": 0.1}}, "chosen by it"),
         ({"corpus": {"classification": "ipc2"}}, "corpus.classification is 'ipc2': must be 'ipc'"),
     ],
 )

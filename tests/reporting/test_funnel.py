@@ -17,8 +17,9 @@ def funnel_of(last=200, **symbols):
         ("sample", "corpus.documents", 1200 - last, last, "documents"),
     ]  # fmt: skip
     facts = {
-        "read": 4000, "of_other_applications": 1000, "dropped_by_ipc_value": 0, "dropped_outside_label_tree": 1,
-        "kept": 2999, "renamed": 0, "most_frequent_dropped_codes": [], "distinct_dropped_codes": 1,
+        "read": 4000, "of_other_applications": 1000, "dropped_by_ipc_value": 0, "dropped_by_weight": 2,
+        "dropped_outside_label_tree": 1,
+        "kept": 2997, "renamed": 0, "most_frequent_dropped_codes": [], "distinct_dropped_codes": 1,
     }  # fmt: skip
     return {
         "steps": [dict(zip(("step", "key", "removed", "left", "unit"), step, strict=True)) for step in steps],
@@ -30,14 +31,14 @@ def test_every_row_is_accounted_for():
     table = funnel.funnel_table(funnel_of())
     assert table.select("step", "removed", "left", "unit").rows()[5:] == [
         ("symbols", 0, 4000, "symbols"), ("of applications that were kept", 1000, 3000, "symbols"),
-        ("value", 0, 3000, "symbols"), ("in the label tree", 1, 2999, "symbols"),
+        ("in the label tree", 1, 2999, "symbols"), ("weight of the label", 2, 2997, "symbols"),
     ]  # fmt: skip
     assert table["left"][-1] == funnel_of()["symbols"]["kept"]
     for unit in (["applications", "documents"], ["symbols"]):
         part = table.filter(pl.col("unit").is_in(unit))
         assert (part["left"].shift(1)[1:] == (part["left"] + part["removed"])[1:]).all()
     assert table["removed_share"].to_list() == pytest.approx(
-        [None, 0.25, 0, 0.2, 1000 / 1200, None, 0.25, 0, 1 / 3000], nan_ok=True
+        [None, 0.25, 0, 0.2, 1000 / 1200, None, 0.25, 1 / 3000, 2 / 2999], nan_ok=True
     )
     assert table["key"].to_list()[1:5] == ["corpus.offices", None, None, "corpus.documents"]
 
@@ -50,7 +51,7 @@ def test_bars_are_what_is_left_and_light_what_was_removed():
     assert bars[8:10] == [(1200, to_hex(style.tint(green, 0.25))), (200, green)]
     assert [label.get_text() for label in axes.get_yticklabels()][:2] == ["tls201_appln", "Filing office"]
     texts = [text.get_text() for text in axes.texts]
-    assert texts[:4] == ["2,000", "", "1,500", "−25.0%"] and texts[-2:] == ["2,999", "< 0.1%"]
+    assert texts[:4] == ["2,000", "", "1,500", "−25.0%"] and texts[-2:] == ["2,997", "−0.1%"]
     assert axes.get_xscale() == "linear" and "log" not in axes.get_xlabel()
 
 

@@ -1,5 +1,6 @@
 """PATSTAT in a real PostgreSQL: the corpus is that of the zips; nothing is written there; no secret is needed here."""
 
+import numpy as np
 import pytest
 import yaml
 from polars.testing import assert_frame_equal
@@ -9,6 +10,7 @@ from built import build, texts_of
 from deliveries import LONG, NAMES, abstract, application, csv_rows, random_tables, symbol, title, write_delivery
 from ipcascade.cli import main
 from ipcascade.config import load
+from ipcascade.core.classifications import TREES
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
 from ipcascade.corpus.options import CorpusOptions
@@ -59,6 +61,24 @@ def test_the_corpus_is_that_of_the_zips(tmp_path, server, seed, options):
     }
     assert facts["symbols"]["read"] <= funnel["symbols"]["read"]
     assert "could not be checked" in facts["notes"][0]
+
+
+def test_weights_are_those_of_the_zips(tmp_path, server):
+    tables = tables_of(5)
+    rng = np.random.default_rng(5)
+    tables["tls229"] = [
+        {"appln_id": row["appln_id"], "nace2_code": code, "weight": float(rng.random() / 2)}
+        for row in tables["tls201"] for code in ("28.29", "28.3", "62")
+    ]  # fmt: skip
+    server.load(tables)
+    options = CorpusOptions(
+        documents=None, classification="nace", levels=["section", "division"], least_weight=0.3, minimum_words=1
+    )
+    tree = LabelTree.read(TREES["nace"])
+    corpus, funnel = build(open_patstat(write_delivery(tmp_path, tables), classification="nace"), tree, options, 1)
+    found, facts = build(open_postgres(PostgresOptions(), options), tree, options, 1)
+    assert_frame_equal(found, corpus)
+    assert facts["symbols"]["dropped_by_weight"] == funnel["symbols"]["dropped_by_weight"] > 0
 
 
 def test_filters_are_applied_in_the_database(tmp_path, server):

@@ -108,6 +108,10 @@ class Config(Section):
             raise ValueError(f"corpus.classification: PatentsView has {', '.join(PATENTSVIEW_SYMBOLS)} alone")
         if self.corpus.ipc_values is not None and self.corpus.classification != "ipc":
             raise ValueError("corpus.ipc_values: only symbols of the IPC have such a value (corpus.classification)")
+        if self.corpus.least_weight is not None and self.corpus.classification not in ("wipo35", "nace"):
+            raise ValueError(
+                "corpus.least_weight: only labels of wipo35 and nace have a weight (corpus.classification)"
+            )
         for field in self.corpus.text:
             if reason := self.source.lacks_text(field):
                 raise ValueError(f"corpus.text: {field!r} cannot be part of texts: {reason}")

@@ -81,6 +81,7 @@ class SymbolFacts(Content):
     of_other_applications: Count
     dropped_by_ipc_value: Count
     dropped_outside_label_tree: Count
+    dropped_by_weight: Count
     kept: Count
     renamed: Count
     most_frequent_dropped_codes: list[DroppedCode]

@@ -23,7 +23,7 @@ from ipcascade.corpus.applications import numbers_in, read_applications
 from ipcascade.corpus.families import connected, first_filings, links_of, represent, shared_by
 from ipcascade.corpus.fields import measure_abstracts, read_fields, texts_of
 from ipcascade.corpus.funnel import Funnel
-from ipcascade.corpus.labels import ReadLabels, column_of, label_lists, symbol_facts
+from ipcascade.corpus.labels import WEIGHED, ReadLabels, column_of, keep_weighty, label_lists, symbol_facts
 from ipcascade.corpus.options import ABSTRACT, CorpusOptions
 from ipcascade.corpus.reading import PartReader
 from ipcascade.corpus.renamed_codes import RenamedCodes
@@ -110,9 +110,15 @@ class CorpusBuild:
         """Put the labels of each application on disk; return the numbers of those that have one, sorted."""
         kept = self._reader.keep("applications", applications)
         work = ReadLabels(self._options, self._tree, self._finer, self._renamed, kept)
-        self._symbols = symbol_facts(self._reader.read(work, f"read {self._source.table_of(work.what)}"))
+        facts = self._reader.read(work, f"read {self._source.table_of(work.what)}")
+        dropped = 0
+        if self._options.least_weight is not None:
+            units = self._units(self._scratch.rows[WEIGHED])
+            dropped = keep_weighty(self._scratch, self._options.least_weight, units)
+        self._symbols = symbol_facts(facts, dropped)
         labelled = numbers_in(self._scratch, "labels")
-        key = "label_tree" if self._options.ipc_values is None else "ipc_values"
+        filters = (key for key in ("ipc_values", "least_weight") if getattr(self._options, key) is not None)
+        key = next(filters, "label_tree")
         step = f"{self._source.symbol_name} in the label tree"
         self._funnel.keep(step, len(labelled), f"corpus.{key}", getattr(self._options, key))
         return labelled

@@ -9,7 +9,7 @@ too. It decides about nothing here: a symbol without a label of the finer level 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,19 +23,22 @@ from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.reading import kept_numbers
 from ipcascade.corpus.renamed_codes import RenamedCodes, labels_of
 from ipcascade.corpus.scratch import Scratch, parts_of
-from ipcascade.sources.base import SYMBOLS, Source
+from ipcascade.sources.base import SYMBOLS, Source, SymbolFact
 
 # Dropped codes that the funnel names, the most frequent ones.
 NAMED_CODES = 10
+WEIGHED = "weighed labels"
+ROUNDED = 1e-6
 
 
 @dataclass(frozen=True)
 class ReadLabels:
-    """Puts the labels that symbols lead to on disk, as the table `labels`.
+    """Puts the labels that symbols lead to on disk, as the table `labels`, or `weighed labels` where weights count.
 
     renamed: labels of codes that the tree lacks; applications: the file of their numbers, as `PartReader.keep` makes
     it. Columns: application, and label: Int32, the
-    column in the finer tree of the lowest label that a symbol leads to. A pair is there once at least.
+    column in the finer tree of the lowest label that a symbol leads to. A pair is there once at least; with weights a
+    row is a symbol, and its weight a third column.
     """
 
     options: CorpusOptions
@@ -47,14 +50,16 @@ class ReadLabels:
     stage: ClassVar[str] = "labels"
 
     def __call__(self, source: Source, part: int, scratch: Scratch) -> dict[str, Any]:
-        """What became of the symbols: how many were read, of kept applications, of values, renamed; dropped codes."""
+        """How many symbols were read, how many each step left, how many were renamed; dropped codes."""
         applications = kept_numbers(self.applications)
         read = of_kept = of_value = renamed = 0
         # One character more than the longest code, which tells whether a code ends there; blanks may be within codes.
         longest = self.finer.longest_code + 1 if not self.renamed else None
         dropped = Counter[str]()
-        values = self.options.ipc_values
-        for batch in source.symbols(part, values=values is not None):
+        values, weighed = self.options.ipc_values, self.options.least_weight is not None
+        asked: dict[SymbolFact, bool] = {"value": values is not None, "weight": weighed}
+        also = [fact for fact, is_asked in asked.items() if is_asked]
+        for batch in source.symbols(part, also):
             read += batch.height
             batch = batch.filter(positions(applications, batch["application"]).is_not_null())
             of_kept += batch.height
@@ -62,21 +67,42 @@ class ReadLabels:
                 batch = batch.filter(pl.col("value").is_in(values))
             of_value += batch.height
             codes = batch["symbol"].str.slice(0, longest).fill_null("")
-            found = batch.select("application", code=codes, label=_labels_of(codes, self.tree, self.finer))
+            weight = ["weight"] if weighed else []
+            found = batch.select("application", *weight, code=codes, label=_labels_of(codes, self.tree, self.finer))
             lacking = found.filter(pl.col("label").is_null()).drop("label")
             instead = _renamed_labels(lacking["code"], self.renamed)
             renamed += lacking.join(instead, on="code", how="semi").height
             lost = lacking.join(instead, on="code", how="anti")["code"].str.slice(0, self.tree.longest_code)
             dropped.update(dict(lost.value_counts().iter_rows()))
             labelled = pl.concat([found.drop_nulls("label"), lacking.join(instead, on="code")])
-            pairs = labelled.select("application", pl.col("label").cast(pl.Int32)).unique()
-            scratch.add("labels", pairs, parts_of(pairs["application"]))
+            labelled = labelled.select("application", pl.col("label").cast(pl.Int32), *weight)
+            if not weighed:
+                labelled = labelled.unique()
+            scratch.add(WEIGHED if weighed else "labels", labelled, parts_of(labelled["application"]))
         return {
             "read": read, "of_kept": of_kept, "of_value": of_value, "renamed": renamed, "dropped": dict(dropped),
         }  # fmt: skip
 
 
-def symbol_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def keep_weighty(scratch: Scratch, least_weight: float, units: Iterable[Sequence[int]]) -> int:
+    """Put the labels on disk whose symbols weigh enough together; return how many symbols do not.
+
+    PATSTAT gives the weights of industries by their longest codes: those of 28.29 and 28.3 are of the label 28.
+    """
+    dropped = 0
+    for unit in units:
+        symbols = scratch.read(WEIGHED, unit)
+        # Weights are rounded where 1 is shared out among three.
+        enough = pl.col("weight").sum().over("application", "label") >= least_weight - ROUNDED
+        kept = symbols.filter(enough)
+        dropped += symbols.height - kept.height
+        labels = kept.select("application", "label").unique()
+        scratch.add("labels", labels, parts_of(labels["application"]))
+    scratch.drop(WEIGHED)
+    return dropped
+
+
+def symbol_facts(facts: Sequence[Mapping[str, Any]], dropped_by_weight: int) -> dict[str, Any]:
     """What became of the symbols of all parts, for the funnel."""
     read, of_kept, of_value = (sum(fact[key] for fact in facts) for key in ("read", "of_kept", "of_value"))
     dropped = sum((Counter(fact["dropped"]) for fact in facts), Counter[str]())
@@ -87,7 +113,8 @@ def symbol_facts(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "of_other_applications": read - of_kept,
         "dropped_by_ipc_value": of_kept - of_value,
         "dropped_outside_label_tree": outside,
-        "kept": of_value - outside,
+        "dropped_by_weight": dropped_by_weight,
+        "kept": of_value - outside - dropped_by_weight,
         "renamed": sum(fact["renamed"] for fact in facts),
         "most_frequent_dropped_codes": [{"code": code, "symbols": amount} for code, amount in most_frequent],
         "distinct_dropped_codes": len(dropped),

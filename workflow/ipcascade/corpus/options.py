@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ipcascade.core.classifications import Classification
-from ipcascade.core.options import WHOLE, Count, Distinct, Names, Section, Text, each_once
+from ipcascade.core.options import WHOLE, Count, Distinct, Names, Probability, Section, Text, each_once
 
 ABSTRACT: Literal["abstract"] = "abstract"
 Fields = Annotated[
@@ -48,6 +48,9 @@ class CorpusOptions(Section):
     """Fewest whitespace-separated words of an abstract that is kept."""
     ipc_values: Names | None = None
     """Symbols to keep by ipc_value: I (invention), N (additional); null keeps all, those without a value too."""
+    least_weight: Probability | None = None
+    """Of wipo35 and nace out of PATSTAT, the least weight of a label that is kept: there 1 is shared out among the
+    fields of an application, and among its industries. null keeps all."""
     text: Fields = [ABSTRACT]
     """What the classifier reads, in this order: fields that the source has, of abstract (which must be among them),
     title, first_claim and description. Others than the abstract may be missing from a document."""

@@ -22,8 +22,10 @@ _OF_SYMBOLS = {
     "of_other_applications": ("of applications that were kept", None),
     "dropped_by_ipc_value": ("value", "corpus.ipc_values"),
     "dropped_outside_label_tree": ("in the label tree", "corpus.label_tree"),
+    "dropped_by_weight": ("weight of the label", "corpus.least_weight"),
 }
 """What the funnel says was dropped of the symbols: the step's name, and its key."""
+_FILTERS_OF_SYMBOLS = ("corpus.ipc_values", "corpus.least_weight")
 _HEIGHT_OF_STEP, _HEIGHT_BESIDE_STEPS = 0.19, 0.75  # inches
 _LARGEST_RATIO = 100  # of the first bar to the last one that is seen
 _LONGEST_NAME = 34  # characters of a step's name that are shown
@@ -34,7 +36,8 @@ def funnel_table(funnel: Mapping[str, Any]) -> pl.DataFrame:
     """A row per step, first those of documents, then those of symbols, from a funnel (schemas.FunnelFacts).
 
     Columns: step, key (of the config, that decides it; null for none), removed, removed_share (of what the step before
-    left; null for the first), left, unit.
+    left; null for the first), left, unit. Filters of symbols that removed nothing are mostly not asked for, and left
+    out.
     """
     steps = list(funnel["steps"])
     symbols = funnel["symbols"]
@@ -42,6 +45,8 @@ def funnel_table(funnel: Mapping[str, Any]) -> pl.DataFrame:
     steps.append({"step": SYMBOLS, "key": None, "removed": 0, "left": left, "unit": SYMBOLS})
     for name, (step, key) in _OF_SYMBOLS.items():
         left -= symbols[name]
+        if key in _FILTERS_OF_SYMBOLS and not symbols[name]:
+            continue
         steps.append({"step": step, "key": key, "removed": symbols[name], "left": left, "unit": SYMBOLS})
     firsts = {0, len(funnel["steps"])}
     for number, step in enumerate(steps):

@@ -136,6 +136,7 @@ def _data(
         "offices": corpus.offices and ", ".join(corpus.offices),
         "first filed": _years(corpus.first_year, corpus.last_year),
         "IPC symbols": corpus.ipc_values and f"of value {', '.join(corpus.ipc_values)}",
+        "labels": None if corpus.least_weight is None else f"of weight {corpus.least_weight:g} or more",
         "abstract": f"in {corpus.language!r}, at least {count(corpus.minimum_words, 'word')}",
         "sample": "all documents" if corpus.documents is None else f"{corpus.documents:,} documents drawn at random",
         "splits": f"{SPLIT_BY[splits.by]}; a family is in one split: {sizes}",

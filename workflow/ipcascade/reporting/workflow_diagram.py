@@ -99,6 +99,7 @@ def _preprocessing(config: Settings, facts: Facts) -> tuple[Box, ...]:
             _years(corpus.first_year, corpus.last_year),
             f"abstract in {corpus.language!r}, at least {count(corpus.minimum_words, 'word')}",
             _only("IPC values", corpus.ipc_values),
+            None if corpus.least_weight is None else f"weight of labels: {corpus.least_weight:g} or more",
         ),
         _box(
             "One document per family",

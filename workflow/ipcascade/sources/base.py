@@ -9,7 +9,7 @@ table), each of which can be read on its own, by another process, too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from ipcascade.sources.quarantine import Quarantine
 
 APPLICATIONS, SYMBOLS = "applications", "symbols"
 """What a source gives beside the fields of texts."""
+SymbolFact = Literal["value", "weight"]
 
 
 @dataclass
@@ -98,8 +99,8 @@ class Source(ABC):
         """
 
     @abstractmethod
-    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
-        """Columns application, symbol and, where `values`, value (I for invention, N for additional)."""
+    def symbols(self, part: int, also: Sequence[SymbolFact] = ()) -> Iterator[pl.DataFrame]:
+        """Columns application, symbol and those asked for: value (text: I for invention, N for additional), weight."""
 
     @abstractmethod
     def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:

@@ -260,7 +260,7 @@ def _first_problems(open_source: Callable[[], Source], titles: bool, application
         return [str(error)]
     readers: tuple[Callable[[], Iterator[pl.DataFrame]], ...] = (
         *([lambda: source.applications(0)] if applications else []),
-        lambda: source.symbols(0, values=False),
+        lambda: source.symbols(0),
         lambda: source.texts("abstract", 0),
         *([lambda: source.texts("title", 0)] if titles else []),
     )

@@ -10,7 +10,7 @@ READERS = {
     "table": ("sources.table", "core.user_tables", "core.user_table_files"),
 }
 """The folders and modules of the package that read each kind, and not all others."""
-PATSTAT_FILTERS = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "ipc_values")
+PATSTAT_FILTERS = ("ipr_types", "kinds", "offices", "first_year", "last_year", "language", "ipc_values", "least_weight")
 TABLE_FILTERS = {
     "kinds": "kind", "offices": "office", "first_year": "year", "last_year": "year", "language": "language",
 }  # fmt: skip

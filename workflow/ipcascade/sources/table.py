@@ -1,7 +1,7 @@
 """A table of a user as a source of documents: a row per document, with text and labels, and whatever else it has."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +13,7 @@ from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
 from ipcascade.core.strict_csv import shown
 from ipcascade.core.user_tables import Piece, Role, UserTable
-from ipcascade.sources.base import PartRead, Source
+from ipcascade.sources.base import PartRead, Source, SymbolFact
 from ipcascade.sources.kinds import TABLE_FILTERS
 from ipcascade.sources.options import TableOptions
 
@@ -77,7 +77,7 @@ class _Table(Source):
             )
         self.reads.append(PartRead("table", part, rows))
 
-    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
+    def symbols(self, part: int, also: Sequence[SymbolFact] = ()) -> Iterator[pl.DataFrame]:
         for piece in self._pieces("id", "labels", part=part):
             labels = piece.frame["labels"]
             if labels.dtype == pl.String:

@@ -19,7 +19,7 @@ from ipcascade.core.classifications import SYMBOL_NAMES, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import file_checksum
 from ipcascade.core.strict_csv import NOT_UTF8, CsvBlock, CsvFile, shown
-from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source
+from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source, SymbolFact
 from ipcascade.sources.kinds import PATENTSVIEW_FILTERS, PATENTSVIEW_SYMBOLS
 from ipcascade.sources.patentsview.families import families
 from ipcascade.sources.patentsview.files import ABSTRACTS, CLAIMS, FILINGS, PATENTS, RELATED, Tables, find_tables
@@ -80,16 +80,16 @@ class _PatentsView(Source):
                 )
             )
 
-    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
+    def symbols(self, part: int, also: Sequence[SymbolFact] = ()) -> Iterator[pl.DataFrame]:
         columns = {name: name for name in self._columns_of_symbols} | (
-            {"classification_value": "value"} if values else {}
+            {"classification_value": "value"} if "value" in also else {}
         )
         for batch in self._read(self._symbols, columns):
             first, *others = [pl.col(name).fill_null("") for name in self._columns_of_symbols]
             # The class of an IPC symbol has two digits, written with one in some years.
             parts = [part.str.zfill(2) if name == "ipc_class" else part for name, part in
                      zip(self._columns_of_symbols[1:], others, strict=True)]  # fmt: skip
-            yield batch.select("application", *(["value"] if values else []), symbol=pl.concat_str([first, *parts]))
+            yield batch.select("application", *also, symbol=pl.concat_str([first, *parts]))
 
     def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:
         if field == "first_claim":

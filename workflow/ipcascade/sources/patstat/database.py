@@ -34,6 +34,7 @@ TABLES = {
 """What PATSTAT calls its tables."""
 TYPES = {
     "appln_id": "integer", "docdb_family_id": "integer", "appln_filing_year": "integer", "appln_filing_date": "date",
+    "weight": "double precision",
 }  # fmt: skip
 """SQL types that columns are read as; all others as text."""
 # A transaction lasts for the whole run, in which nothing is asked for at times.

@@ -11,7 +11,7 @@ from ipcascade.core.classifications import SYMBOL_NAMES, Classification
 from ipcascade.core.errors import UserError
 from ipcascade.core.strict_csv import BLOCK_BYTES, CsvFile
 from ipcascade.corpus.options import CorpusOptions
-from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source
+from ipcascade.sources.base import APPLICATIONS, SYMBOLS, OwnFilter, PartRead, Source, SymbolFact
 from ipcascade.sources.kinds import PATSTAT_FILTERS, PATSTAT_SYMBOLS, PATSTAT_TEXTS
 from ipcascade.sources.options import PostgresOptions
 from ipcascade.sources.patstat.database import Database
@@ -30,6 +30,8 @@ COLUMNS_OF_APPLICATIONS = {
     "appln_id": "application", "appln_auth": "office", "appln_kind": "kind", "ipr_type": "right",
     "appln_filing_date": "date", "appln_filing_year": "year", "docdb_family_id": "family",
 }  # fmt: skip
+
+COLUMNS_OF_SYMBOLS: dict[SymbolFact, str] = {"value": "ipc_value", "weight": "weight"}
 
 
 def open_patstat(
@@ -98,12 +100,11 @@ class _Patstat(Source):
         for batch in self._reader.read("tls201", part, list(COLUMNS_OF_APPLICATIONS), self):
             yield batch.rename(COLUMNS_OF_APPLICATIONS).with_columns(link=pl.lit(None, pl.Int64))
 
-    def symbols(self, part: int, values: bool) -> Iterator[pl.DataFrame]:
+    def symbols(self, part: int, also: Sequence[SymbolFact] = ()) -> Iterator[pl.DataFrame]:
         table, column = self._symbols
-        names = {"appln_id": "application", column: "symbol", "ipc_value": "value"}
-        columns = ["appln_id", column, *(["ipc_value"] if values else [])]
-        for batch in self._reader.read(table, part, columns, self):
-            yield batch.rename(names, strict=False)
+        names = {"appln_id": "application", column: "symbol"} | {COLUMNS_OF_SYMBOLS[fact]: fact for fact in also}
+        for batch in self._reader.read(table, part, list(names), self):
+            yield batch.rename(names)
 
     def texts(self, field: str, part: int) -> Iterator[pl.DataFrame]:
         table, column = PATSTAT_TEXTS[field]

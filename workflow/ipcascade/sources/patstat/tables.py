@@ -195,9 +195,14 @@ def _date(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
     return dates.set(~values.str.contains("^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$"), None), "a date like 2001-12-31"
 
 
+def _weight(values: pl.Series, block: CsvBlock) -> tuple[pl.Series, str]:
+    weights = values.cast(pl.Float64, strict=False)
+    return weights.set(~weights.is_between(0, 1), None), "a weight from 0 to 1"
+
+
 # Years are of four digits; the last one is written where it is not known.
 FIRST_YEAR, UNKNOWN_YEAR = 1000, 9999
-# How each column that a corpus is made of is read: text, whole numbers (Int32) or dates.
+# How each column that a corpus is made of is read: text, whole numbers (Int32), dates or weights (Float64).
 COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
     "appln_id": _whole_number,
     "appln_auth": _text,
@@ -215,6 +220,7 @@ COLUMNS: dict[str, Callable[[pl.Series, CsvBlock], tuple[pl.Series, str]]] = {
     "cpc_class_symbol": _text,
     "techn_field_nr": _text,
     "nace2_code": _text,
+    "weight": _weight,
 }
 
 
