@@ -171,6 +171,10 @@ def test_the_shipped_trees_are_those_of_the_tables_of_facts():
     [
         ({"source": {"kind": "demo"}, "corpus": {"classification": "cpc"}}, "the synthetic delivery has IPC symbols"),
         ({"corpus": {"classification": "cpc", "ipc_values": ["I"]}}, "corpus.ipc_values: only symbols of the IPC have"),
+        (
+            {"corpus": {"classification": "nace", "levels": ["section"], "least_weight": 0.1, "renamed_codes": "x"}},
+            "corpus.renamed_codes: codes with weights",
+        ),
         ({"corpus": {"least_weight": 0.1}}, "corpus.least_weight: only labels of wipo35 and nace have a weight"),
         ({"source": {"kind": "table"}, "corpus": {"classification": "nace", "least_weight": 0.1}}, "chosen by it"),
         ({"corpus": {"classification": "ipc2"}}, "corpus.classification is 'ipc2': must be 'ipc'"),

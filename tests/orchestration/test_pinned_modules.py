@@ -12,7 +12,7 @@ from ipcascade.orchestration.fingerprint import code, modules_of
 from ipcascade.sources.options import SourceOptions
 
 FINGERPRINTS = {
-    "corpus": "8f8101861ef0b0c2",
+    "corpus": "a4157b004feef4db",
     "splits": "9fa51ef01fbe9431",
     "encoder": "b7585bdc88e6e38e",
     "tokens": "893bd1da970c897f",

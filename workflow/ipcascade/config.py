@@ -112,6 +112,8 @@ class Config(Section):
             raise ValueError(
                 "corpus.least_weight: only labels of wipo35 and nace have a weight (corpus.classification)"
             )
+        if self.corpus.least_weight is not None and self.corpus.renamed_codes is not None:
+            raise ValueError("corpus.renamed_codes: codes with weights (corpus.least_weight) cannot be renamed")
         for field in self.corpus.text:
             if reason := self.source.lacks_text(field):
                 raise ValueError(f"corpus.text: {field!r} cannot be part of texts: {reason}")

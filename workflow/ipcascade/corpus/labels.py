@@ -36,9 +36,8 @@ class ReadLabels:
     """Puts the labels that symbols lead to on disk, as the table `labels`, or `weighed labels` where weights count.
 
     renamed: labels of codes that the tree lacks; applications: the file of their numbers, as `PartReader.keep` makes
-    it. Columns: application, and label: Int32, the
-    column in the finer tree of the lowest label that a symbol leads to. A pair is there once at least; with weights a
-    row is a symbol, and its weight a third column.
+    it. Columns: application, and label: Int32, the column in the finer tree of the lowest label that a symbol leads to.
+    A pair is there once at least; with weights a row is a symbol, and its weight a third column.
     """
 
     options: CorpusOptions
@@ -53,8 +52,8 @@ class ReadLabels:
         """How many symbols were read, how many each step left, how many were renamed; dropped codes."""
         applications = kept_numbers(self.applications)
         read = of_kept = of_value = renamed = 0
-        # One character more than the longest code, which tells whether a code ends there; blanks may be within codes.
-        longest = self.finer.longest_code + 1 if not self.renamed else None
+        # One character more than the longest code, which tells whether a code ends there; renamed codes may be longer.
+        longest = None if self.renamed else self.finer.longest_code + 1
         dropped = Counter[str]()
         values, weighed = self.options.ipc_values, self.options.least_weight is not None
         asked: dict[SymbolFact, bool] = {"value": values is not None, "weight": weighed}
