@@ -88,10 +88,11 @@ class SourceOptions(Section):
     such as a date of letters. They are listed in results/corpus/quarantine.csv; more than that end the run."""
     memory_mb: Count = 256
     """Memory in MiB that joins of the source's tables may take at a time; results do not depend on it. What is more is
-    put on disk. Beside it come some 800 MiB, and 8 bytes per application (PATSTAT: 1 GiB)."""
+    put on disk. Beside it come some 800 MiB, 500 MiB for each further process that reads, and 4 to 8 bytes per
+    application (PATSTAT: 0.6 GiB)."""
     scratch: Text | None = None
     """Folder for what does not fit in memory, as a fast disk of the node; null: beside the corpus. For the whole of
-    PATSTAT some 15 GiB, and with corpus.documents: null another 50 GiB."""
+    PATSTAT some 20 GiB, and with corpus.documents: null another 50 GiB."""
     table: TableOptions = TableOptions()
     postgres: PostgresOptions = PostgresOptions()
     demo: DemoOptions = DemoOptions()
