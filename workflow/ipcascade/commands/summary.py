@@ -12,8 +12,8 @@ COLUMNS = {"F1 micro": "f1_micro", "F1 macro": "f1_macro", "precision": "precisi
 """Headings and the measures of a level below them."""
 RESULTS = {
     "metrics": ("metrics/test.json", "metrics/val.json"),
-    "tables": ("tables/table1.md", "tables/table2.md"),
-    "figures": tuple(f"figures/figure{number}.pdf" for number in (1, 2, 3, 4, 5)),
+    "tables": ("tables/table1.md", "tables/table2.md", "tables/table3.md"),
+    "figures": tuple(f"figures/figure{number}.pdf" for number in (1, 2, 3, 4, 5, 7)),
     "analysis": ("analysis",),
     "model": ("model",),
     "report": ("report/index.html",),
