@@ -430,6 +430,14 @@ def test_a_compiled_training_makes_one_graph_and_goes_the_same_way(files, tmp_pa
     assert fast["train_loss"].to_list() == pytest.approx(plain["train_loss"].to_list(), rel=0.05), "other dropout draws"
 
 
+def test_an_epoch_of_one_step_is_compiled_too(files, tmp_path, monkeypatch):
+    """A pass is tried before the first step, with documents of that step."""
+    compile_here(monkeypatch, "eager")
+    assert main(arguments(files, tmp_path, epochs=1, batch_size=4096)) == 0
+    epochs = epochs_of(tmp_path)
+    assert epochs["compiled"].to_list() == [True] and np.isfinite(epochs["train_loss"].to_list()).all()
+
+
 def test_a_model_that_cannot_be_compiled_trains_as_it_is(files, tmp_path, monkeypatch):
     def broken(graph, inputs):
         raise RuntimeError("no C compiler found")
