@@ -82,10 +82,10 @@ def test_the_commands_write_table_and_figure(tmp_path):
         words = ["--funnel", str(tmp_path / "funnel.json"), "--stem", str(tmp_path / command)]
         assert main([command, *words]) == 0
     assert {path.name for path in tmp_path.glob("figure7.*")} >= {"figure7.pdf", "figure7.png", "figure7.svg"}
-    assert pl.read_csv(tmp_path / "table3.csv").height == 9
-    assert "| filing office | corpus.offices | 500 | 0.2500 | 1,500 | applications |" in (
-        tmp_path / "table3.md"
-    ).read_text(encoding="utf-8")
+    assert pl.read_csv(tmp_path / "table3.csv")["key"].to_list()[1] == "corpus.offices"
+    assert "| filing office | 500 | 0.2500 | 1,500 | applications |" in (tmp_path / "table3.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_funnel_of_another_content_is_one_sentence(tmp_path, capsys):

@@ -8,7 +8,7 @@ from ipcascade.core.files import read_json
 from ipcascade.core.provenance import write_provenance
 from ipcascade.core.schemas import FunnelFacts
 from ipcascade.reporting.funnel import funnel_table
-from ipcascade.reporting.tables import write_table
+from ipcascade.reporting.tables import write_tables
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> None:
     """Make the table from the funnel."""
     table = funnel_table(read_json(args.funnel, FunnelFacts))
-    write_table(table, args.stem, "What each step of building the corpus removed, and what it left.")
+    # Keys of the config are for the CSV, not for readers of a paper.
+    shown = "What each step of building the corpus removed, and what it left.", table.drop("key")
+    write_tables(table, args.stem, [shown])
     write_provenance(args.stem, {}, {"funnel": args.funnel})

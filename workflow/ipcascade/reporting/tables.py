@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import polars as pl
@@ -26,6 +27,11 @@ _PRESENT = "_labels"  # ending of the columns with the number of labels present,
 _AVERAGE = "_per_patent"  # ending of the columns with the average number of labels, by plural of the level
 _DIFFERENCE = "_difference"  # ending of the columns with differences, which are shown with their sign
 _BOUNDS_AND_DEVIATION = re.compile("_(low|high|deviation)$")
+_LATEX_HEADING = 12
+"""Characters of a heading's line at least, where what is below is narrower."""
+_LATEX_SMALL, _LATEX_SCALED = 66, 74
+"""Characters of a row above which type is smaller, and above which the table is scaled to the width of the text."""
+_LATEX_INTERVAL = 0.8  # size of the type of intervals
 _COSTS = {"seconds": "Seconds", "memory_mib": "Memory (MiB)", "gpu_memory_mib": "GPU memory (MiB)"}
 _NOTHING = "–"
 _LATEX = {
@@ -236,26 +242,50 @@ def _markdown(cells: _Cells, caption: str) -> str:
 
 
 def _latex(cells: _Cells, caption: str, label: str) -> str:
-    """A booktabs table; confidence intervals are in a row of their own below the values, to keep columns narrow."""
+    """A booktabs table that fits the width of a page.
 
-    def row_of(texts: list[str]) -> str:
-        return "  " + " & ".join(map(escape_latex, texts)) + r" \\"
-
+    Confidence intervals are in a row of their own below the values, long headings in several lines, and what is still
+    too wide is scaled to the width of the text.
+    """
     header, *rows = cells
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    widths = [
+        max(max(len(cell.text), round(_LATEX_INTERVAL * len(cell.interval))) for cell in column) for column in columns
+    ]
+    headings = [wrap(cell.text, max(width, _LATEX_HEADING)) or [""] for cell, width in zip(header, widths, strict=True)]
+    wide = sum(max(width, *map(len, lines)) for width, lines in zip(widths, headings, strict=True)) + 2 * len(header)
+    sides = "l" + "".join("r" if any(map(_is_number, column)) else "l" for column in columns[1:])
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table}[htbp]",
         r"  \centering",
         f"  \\caption{{{escape_latex(caption)}}}",
         f"  \\label{{{label}}}",
-        r"  \begin{tabular}{l" + "r" * (len(header) - 1) + "}",
+        *([r"  \small"] if _LATEX_SMALL < wide <= _LATEX_SCALED else []),
+        *([r"  \resizebox{\textwidth}{!}{%"] if wide > _LATEX_SCALED else []),
+        f"  \\begin{{tabular}}{{{sides}}}",
         r"  \toprule",
-        row_of([cell.text for cell in header]),
+        _latex_row([_stacked(lines, side) for lines, side in zip(headings, sides, strict=True)]),
         r"  \midrule",
     ]
     for row in rows:
-        lines.append(row_of([cell.text for cell in row]))
+        lines.append(_latex_row([escape_latex(cell.text) for cell in row]))
         if any(cell.interval for cell in row):
             intervals = [rf"\footnotesize {escape_latex(cell.interval)}" if cell.interval else "" for cell in row]
-            lines.append("  " + " & ".join(intervals) + r" \\")
-    return "\n".join([*lines, r"  \bottomrule", r"  \end{tabular}", r"\end{table}"]) + "\n"
+            lines.append(_latex_row(intervals))
+    lines += [r"  \bottomrule", r"  \end{tabular}" + ("}" if wide > _LATEX_SCALED else ""), r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return "  " + " & ".join(cells) + r" \\"
+
+
+def _stacked(lines: Sequence[str], side: str) -> str:
+    """A heading in lines below each other."""
+    text = r" \\ ".join(escape_latex(line) for line in lines)
+    return text if len(lines) == 1 else rf"\shortstack[{side}]{{{text}}}"
+
+
+def _is_number(cell: _Cell) -> bool:
+    return bool(re.match(r"[+-]?[0-9]", cell.text))
