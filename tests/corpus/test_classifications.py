@@ -92,6 +92,23 @@ def test_labels_of_little_weight_are_left_out(tmp_path, least, expected, memory)
     }[least]  # fmt: skip
 
 
+def test_weights_add_up_by_what_is_learned_whatever_the_finer_level(tmp_path):
+    table = tmp_path / "tree.tsv"
+    rows = ["28\t\tdivision\tx", "62\t\tdivision\tx", "28.2\t28\tgroup\tx", "28.3\t28\tgroup\tx"]
+    table.write_text("\n".join(["code\tparent\tlevel\ttitle", *rows]) + "\n")
+    whole = LabelTree.read(table)
+    tree = whole.select(["division"])
+    weights = [(1, "28.2", 0.4), (1, "28.3", 0.4), (1, "62", 0.2), (2, "62", 1)]
+    symbols = [{"appln_id": i, "nace2_code": code, "weight": weight} for i, code, weight in weights]
+    source = open_patstat(write_delivery(tmp_path / "d", {**TABLES, "tls229": symbols}), classification="nace")
+    options = CorpusOptions(classification="nace", levels=["division"], least_weight=0.5)
+    corpus, funnel = build(source, tree, options, 1, finer=tree.with_level_below(whole))
+    assert corpus.select("document_id", "division", "group").rows() == [
+        ("1", ["28"], ["28.2", "28.3"]), ("2", ["62"], []),
+    ]  # fmt: skip
+    assert funnel["symbols"]["dropped_by_weight"] == 1
+
+
 def test_weights_that_cannot_be_are_refused(tmp_path):
     for weight in ("1.5", "-0.1", "nan", "much"):
         folder = tmp_path / weight

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,10 +20,14 @@ from deliveries import abstract, application, random_tables, symbol, write_deliv
 from ipcascade.cli import main
 from ipcascade.core.errors import UserError
 from ipcascade.core.label_tree import IPC, LabelTree
+from ipcascade.corpus.applications import read_applications
 from ipcascade.corpus.build import CorpusBuild
+from ipcascade.corpus.funnel import Funnel
 from ipcascade.corpus.options import CorpusOptions
 from ipcascade.corpus.reading import kept_numbers, reading
+from ipcascade.sources.patentsview.source import open_patentsview
 from ipcascade.sources.patstat.source import open_patstat
+from patentsview_tables import small, write_tables
 from support import config_file
 
 TREE = LabelTree.read(IPC).select(["section", "class"])
@@ -58,13 +63,13 @@ def test_the_corpus_is_the_same_however_many_processes_read(tmp_path, delivery, 
 def test_malformed_rows_of_all_processes_are_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SMALL_BYTES", 0)
     tables = random_tables(3, 400)
-    for row in (20, 300, 390):
+    for row in (390, 20, 300, 301):
         tables["tls201"][row] = {**tables["tls201"][row], "appln_filing_year": "no year"}
     folder = write_delivery(tmp_path / "delivery", tables, parts=3)
     (alone, funnel, listed), (together, facts, also_listed) = [
         made_by(tmp_path / "scratch", folder, processes, share=0.1) for processes in (1, 3)
     ]
-    assert len(listed) == 3 and listed == also_listed and funnel == facts
+    assert len(listed) == 4 and listed == also_listed and funnel == facts
     assert_frame_equal(alone, together)
     with pytest.raises(UserError, match=r"line 2\d: appln_filing_year is 'no year'"):
         made_by(tmp_path / "scratch", folder, 3)
@@ -186,6 +191,76 @@ def is_running(process: str) -> bool:
         return False
 
 
+def test_a_cancelled_job_ends_with_all_its_processes(tmp_path):
+    """As a cluster cancels one: every process gets the signal, those that read maybe first."""
+    config = config_file(tmp_path, source={"kind": "demo", "demo": {"documents": 3000}}, corpus={"documents": None})
+    assert main(["demo_delivery", "--folder", str(tmp_path / "delivery"), "--config", str(config)]) == 0
+    files = ["--corpus", tmp_path / "out" / "corpus.parquet", "--funnel", tmp_path / "out" / "funnel.json"]
+    words = ["corpus", "--source", tmp_path / "delivery", "--config", config, "--threads", "2", *files]
+    script = tmp_path / "run.py"
+    script.write_text(
+        f"import ipcascade.corpus.reading as m; m.SMALL_BYTES = 0; {SLOWLY}\nimport sys\n"
+        "from ipcascade.cli import main\nif __name__ == '__main__': sys.exit(main())"
+    )
+    command = [sys.executable, str(script), *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    scratch = tmp_path / "out" / ".corpus.parquet.scratch"
+    until(lambda: (scratch / "applications.npy").exists())
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until(lambda: len(children.read_text().split()) >= 3)
+    time.sleep(1)  # so that they wait for what ends them
+    readers = children.read_text().split()
+    for child in readers:
+        os.kill(int(child), signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode in (1, 128 + signal.SIGTERM)
+    until(lambda: not any(is_running(child) for child in readers))
+    assert (scratch / "identity").is_file() and not (tmp_path / "out" / "corpus.parquet").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "index"])
+def test_a_part_whose_tables_are_damaged_is_read_again(tmp_path, delivery, monkeypatch, damage):
+    scratch = tmp_path / "scratch"
+    expected, _ = build(open_patstat(delivery, True), TREE, OPTIONS, 1)
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched:
+        patched.setattr("ipcascade.corpus.build.measure_abstracts", interrupted)
+        made_by(scratch, delivery, 1)
+    folder = scratch / "read" / "labels" / "000001"
+    (table,) = folder.glob("labels*.arrow")
+    if damage == "cut":
+        table.write_bytes(table.read_bytes()[:-1])
+    elif damage == "gone":
+        table.unlink()
+    else:
+        (folder / "tables.json").write_text("")
+    documents, _, _ = made_by(scratch, delivery, 1)
+    assert_frame_equal(documents, expected)
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_notes_of_a_killed_run_are_not_lost(tmp_path, monkeypatch):
+    tables = small("10000001", "10000002")
+    tables["g_application"][1]["filing_date"] = "never"
+    write_tables(tmp_path / "tables", tables)
+    reopen = partial(open_patentsview, tmp_path / "tables", ["abstract"], "ipc")
+    for last in (False, True):
+        with reading(reopen(), tmp_path / "scratch", {}, reopen, 1) if last else stopped(reopen, tmp_path) as reader:
+            read_applications(reader, CorpusOptions(), Funnel())
+            assert len(reader.source.notes) == 1 and "filing dates are none" in reader.source.notes[0]
+
+
+@contextmanager
+def stopped(reopen, folder):
+    """A reader of a run that is interrupted at the end."""
+    with pytest.raises(KeyboardInterrupt), reading(reopen(), folder / "scratch", {}, reopen, 1) as reader:
+        yield reader
+        raise KeyboardInterrupt
+
+
 def test_a_process_that_is_ended_from_outside_is_a_sentence(tmp_path, delivery, monkeypatch):
     monkeypatch.setattr(module, "SMALL_BYTES", 0)
     scratch = tmp_path / "scratch"
@@ -195,7 +270,7 @@ def test_a_process_that_is_ended_from_outside_is_a_sentence(tmp_path, delivery, 
         reading(reopen(), scratch, {}, reopen, 2) as reader,
     ):
         reader.read(Dies(), "read the applications")
-    assert (scratch / "identity.json").is_file(), "what was read stays"
+    assert (scratch / "identity").is_file(), "what was read stays"
 
 
 class Dies:

@@ -7,6 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import pyarrow as pa
+
 import ipcascade
 from ipcascade.config import Config
 from ipcascade.core.paths import expanded
@@ -25,7 +28,8 @@ def reading_source(
     code, nothing is begun. Raises UserError where the source cannot be opened.
     """
     reopen = partial(open_source, config.source, path, config.corpus)
-    identity = {"options": dict(options), "code": _code()}
+    # Hashes of texts are polars' own, which another version may compute otherwise.
+    identity = {"options": dict(options), "code": _code(), "polars": pl.__version__, "pyarrow": pa.__version__}
     with reading(reopen(), scratch_folder(config.source, output), identity, reopen, processes) as reader:
         yield reader
 

@@ -85,15 +85,17 @@ def _write(writer: _Writer, block: pl.DataFrame, path: Path) -> None:
 
 
 def of_equal_size(frames: Iterable[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """The rows of some frames in frames of so many rows, but for the last one."""
+    """The rows of some frames in frames of so many rows, but for the last one; without any rows an empty one."""
     waiting = list[pl.DataFrame]()
+    some = False
     for frame in frames:
         waiting.append(frame)
         if sum(map(len, waiting)) >= rows:
             whole = pl.concat(waiting)
             yield from (whole.slice(start, rows) for start in range(0, len(whole) - rows + 1, rows))
             waiting = [whole.slice(len(whole) // rows * rows)]
-    if sum(map(len, waiting)):
+            some = True
+    if waiting and (sum(map(len, waiting)) or not some):
         yield pl.concat(waiting)
 
 

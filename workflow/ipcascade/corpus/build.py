@@ -114,7 +114,7 @@ class CorpusBuild:
         dropped = 0
         if self._options.least_weight is not None:
             units = self._units(self._scratch.rows[WEIGHED])
-            dropped = keep_weighty(self._scratch, self._options.least_weight, units)
+            dropped = keep_weighty(self._scratch, self._options.least_weight, units, self._tree, self._finer)
         self._symbols = symbol_facts(facts, dropped)
         labelled = numbers_in(self._scratch, "labels")
         filters = (key for key in ("ipc_values", "least_weight") if getattr(self._options, key) is not None)

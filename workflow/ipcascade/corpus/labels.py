@@ -83,16 +83,22 @@ class ReadLabels:
         }  # fmt: skip
 
 
-def keep_weighty(scratch: Scratch, least_weight: float, units: Iterable[Sequence[int]]) -> int:
+def keep_weighty(
+    scratch: Scratch, least_weight: float, units: Iterable[Sequence[int]], tree: LabelTree, finer: LabelTree
+) -> int:
     """Put the labels on disk whose symbols weigh enough together; return how many symbols do not.
 
-    PATSTAT gives the weights of industries by their longest codes: those of 28.29 and 28.3 are of the label 28.
+    PATSTAT gives the weights of industries by their longest codes: those of 28.29 and 28.3 are of the label 28. They
+    add up by the lowest label that is learned, whatever the finer level.
     """
+    own = len(tree.labels)
+    learned = pl.Series([column if column < own else int(finer.parent[column]) for column in range(len(finer.labels))])
     dropped = 0
     for unit in units:
         symbols = scratch.read(WEIGHED, unit)
+        symbols = symbols.with_columns(learned=learned.gather(symbols["label"]))
         # Weights are rounded where 1 is shared out among three.
-        enough = pl.col("weight").sum().over("application", "label") >= least_weight - ROUNDED
+        enough = pl.col("weight").sum().over("application", "learned") >= least_weight - ROUNDED
         kept = symbols.filter(enough)
         dropped += symbols.height - kept.height
         labels = kept.select("application", "label").unique()

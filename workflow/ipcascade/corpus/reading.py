@@ -9,13 +9,13 @@ import os
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing import get_context, parent_process
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,12 +24,12 @@ import numpy as np
 from ipcascade.core.errors import UserError
 from ipcascade.core.files import dump_json, read_json, write_json
 from ipcascade.core.progress import Progress
-from ipcascade.corpus.scratch import Scratch
+from ipcascade.corpus.scratch import Scratch, is_whole
 from ipcascade.sources.base import PartRead, Source
 
 SMALL_BYTES = 16 << 20
 """A table below is read by this process: others would take longer to start."""
-_IDENTITY, _FACTS, _READ = "identity.json", "facts.json", "read"
+_IDENTITY, _FACTS, _READ = "identity", "facts.json", "read"
 _THREADS = "POLARS_MAX_THREADS"
 
 
@@ -81,10 +81,11 @@ class PartReader:
         """
         sizes = self.source.parts(work.what)
         folders = [self.scratch.folder / _READ / work.stage / f"{part:06d}" for part in range(len(sizes))]
-        left = [part for part, folder in enumerate(folders) if not (folder / _FACTS).is_file()]
+        left = [part for part, folder in enumerate(folders) if not _was_read(folder)]
         # The largest first, so that none is left alone at the end.
         left.sort(key=lambda part: (-sizes[part], part))
-        with Progress(task, self.source.expected_rows(work.what), "rows") as progress:
+        done = sum(_rows_of(folder) for part, folder in enumerate(folders) if part not in set(left))
+        with Progress(task, self.source.expected_rows(work.what), "rows", done=done) as progress:
             if self._processes == 1 or len(left) < 2 or sum(sizes[part] for part in left) < SMALL_BYTES:
                 with self.advancing(progress):
                     for part in left:
@@ -93,6 +94,8 @@ class PartReader:
                 for rows in self._by_processes(work, {part: folders[part] for part in left}):
                     progress.advance(rows)
         found = [read_json(folder / _FACTS) for folder in folders]
+        # What was noted of parts that another process read, or an earlier run.
+        self.source.notes += [note for facts in found for note in facts["notes"] if note not in self.source.notes]
         self.source.complete([PartRead(**read) for facts in found for read in facts["reads"]])
         for folder in folders:
             self.scratch.adopt(folder)
@@ -111,7 +114,8 @@ class PartReader:
     def _by_processes(self, work: PartWork, folders: Mapping[int, Path]) -> Iterator[int]:
         """Rows of each part as it is done."""
         context = get_context("spawn")
-        stop = context.Event()
+        # Not an event, whose setting waits for all who wait for it: one of these may have been killed.
+        stop = context.RawValue("b", 0)
         with (
             _one_thread_each(),
             ProcessPoolExecutor(
@@ -129,7 +133,7 @@ class PartReader:
                     "(parts that were read stay)"
                 ) from error
             except BaseException:
-                stop.set()
+                stop.value = 1
                 raise
 
 
@@ -148,9 +152,9 @@ def reading(
     It is not where the run is killed or interrupted; then the next one begins with the parts that were read. identity:
     what, with the content of the source, decides what is read, plain data: parts of anything else are deleted first.
     """
+    of_source = source.identity()
+    _begin_folder(folder, None if of_source is None else {**identity, "source": of_source})
     try:
-        of_source = source.identity()
-        _begin_folder(folder, None if of_source is None else {**identity, "source": of_source})
         yield PartReader(source, Scratch(folder), reopen, processes)
     except (KeyboardInterrupt, SystemExit, ProcessLost):
         raise
@@ -162,50 +166,63 @@ def reading(
 
 def _begin_folder(folder: Path, identity: Mapping[str, Any] | None) -> None:
     """Delete what is there, but for parts that were read of the same source."""
-    path = folder / _IDENTITY
     key = None if identity is None else hashlib.sha256(dump_json(identity).encode()).hexdigest()
-    if key is not None and path.is_file() and read_json(path).get("made_of") == key:
-        for other in folder.iterdir():
-            if other.name not in (_IDENTITY, _READ):
-                shutil.rmtree(other) if other.is_dir() else other.unlink()
-        return
-    shutil.rmtree(folder, ignore_errors=True)
     try:
+        if key is not None and (folder / _IDENTITY).is_file() and (folder / _IDENTITY).read_text() == key:
+            for other in folder.iterdir():
+                if other.name not in (_IDENTITY, _READ):
+                    shutil.rmtree(other) if other.is_dir() else other.unlink()
+            return
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        if key is not None:
+            (folder / _IDENTITY).write_text(key)
     except OSError as error:
         raise UserError(f"{folder}: tables cannot be put there: {error.strerror or error}") from error
-    if key is not None:
-        write_json(path, {"made_of": key})
+
+
+def _was_read(folder: Path) -> bool:
+    """Whether a part was read before, and what was put on disk then is there."""
+    return (folder / _FACTS).is_file() and is_whole(folder)
 
 
 def _read_part(source: Source, work: PartWork, part: int, folder: Path) -> int:
     """Read a part, and put what is known of it into its folder; return the number of its rows."""
     shutil.rmtree(folder, ignore_errors=True)  # half of it, of a run that was killed
     source.reads.clear()
+    noted = len(source.notes)
     scratch = Scratch(folder)
     facts = work(source, part, scratch)
     scratch.close()
-    write_json(folder / _FACTS, {"facts": facts, "reads": [asdict(read) for read in source.reads]})
-    return sum(read.rows for read in source.reads)
+    reads = [asdict(read) for read in source.reads]
+    write_json(folder / _FACTS, {"facts": facts, "reads": reads, "notes": source.notes[noted:]})
+    return _rows_of(folder)
+
+
+def _rows_of(folder: Path) -> int:
+    """The rows of a part that was read."""
+    return sum(read["rows"] for read in read_json(folder / _FACTS)["reads"])
 
 
 _here: dict[str, Any] = {}
 """Of a process that reads parts: the source, opened when the first part comes, and the work."""
 
 
-def _begin(reopen: Callable[[], Source], work: PartWork, stop: Event) -> None:
+def _begin(reopen: Callable[[], Source], work: PartWork, stop: Any) -> None:
     """Begin a process that reads parts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # which comes to all processes of a terminal
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     _here.update(reopen=reopen, work=work)
 
 
-def _end_with_parent(stop: Event) -> None:
-    """End this process, whatever it does, where the one that started it has ended or needs nothing more of it."""
+def _end_with_parent(stop: Any) -> None:
+    """End this process, whatever it does, where the one that started it has ended or needs nothing more of it.
+
+    stop: a shared number, 0 until then.
+    """
     parent = parent_process()
-    while not stop.wait(0.5):
-        if parent is None or not parent.is_alive():
-            break
+    while not stop.value and parent is not None and parent.is_alive():
+        time.sleep(0.5)
     os._exit(0)
 
 

@@ -7,6 +7,7 @@ A table is a file of record batches, each of rows of one part, so that few files
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,9 +85,10 @@ class Scratch:
             self._finish(name)
         names = {name: [file.path.name for file in self._finished[name]] for name in self.rows}
         parts = {file.path.name: file.parts for files in self._finished.values() for file in files}
+        sizes = {name: (self.folder / name).stat().st_size for name in parts}
         with self._errors_as_sentences():
             self.folder.mkdir(parents=True, exist_ok=True)
-            content = json.dumps({"rows": self.rows, "files": names, "parts": parts})
+            content = json.dumps({"rows": self.rows, "files": names, "parts": parts, "sizes": sizes})
             (self.folder / _INDEX).write_text(content, encoding="utf-8")
 
     def adopt(self, folder: Path) -> None:
@@ -173,6 +175,8 @@ class _TableFile:
         assert self._writer is not None and self._content is not None
         self._writer.close()
         self._content.close()
+        with self.path.open("rb") as written:
+            os.fsync(written.fileno())
 
     def schema(self) -> pa.Schema:
         with pa.OSFile(str(self.path)) as file:
@@ -188,6 +192,15 @@ class _TableFile:
             reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(included_fields=list(places)))
             for number in numbers:
                 yield pa.Table.from_batches([reader.get_batch(number)])
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether all files of a folder that was closed are there, in the size that they had."""
+    try:
+        sizes = json.loads((folder / _INDEX).read_text(encoding="utf-8"))["sizes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
 
 
 def parts_of(numbers: pl.Series) -> np.ndarray:

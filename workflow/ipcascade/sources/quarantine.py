@@ -64,12 +64,12 @@ class Quarantine:
         """Table, file, line of the file, and reason of each row."""
         listed = []
         for table, rows in sorted(self.rows.items()):
-            for name in dict.fromkeys(name for name, _ in rows):
+            for name in sorted({name for name, _ in rows}):
                 of_file = [row for key, row in sorted(rows.items(), key=lambda item: item[0]) if key[0] == name]
                 lines = of_file[0].file.lines_of([row.record for row in of_file])
                 listed += [(table, name, line, row.reason) for line, row in zip(lines, of_file, strict=True)]
         return listed
 
     def _refuse(self, table: str, addition: str) -> None:
-        first = next(iter(self.rows[table].values()))
+        first = self.rows[table][min(self.rows[table])]
         first.file.refuse_record(first.record, f"{first.reason}{addition}")
