@@ -12,7 +12,7 @@ from ipcascade.orchestration.fingerprint import code, modules_of
 from ipcascade.sources.options import SourceOptions
 
 FINGERPRINTS = {
-    "corpus": "bbc92848e846160f",
+    "corpus": "0f90c4b21cebfadb",
     "splits": "9fa51ef01fbe9431",
     "encoder": "b7585bdc88e6e38e",
     "tokens": "893bd1da970c897f",

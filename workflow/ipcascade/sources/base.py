@@ -123,8 +123,8 @@ class Source(ABC):
             parts = sorted((read for read in reads if read.table == table), key=lambda read: read.part)
             rows = sum(read.rows for read in parts)
             for read in parts:
-                if read.malformed:
-                    self.quarantine.add(table, self.file_of(read), read.malformed)
+                if read.malformed and (file := self.file_of(read)):
+                    self.quarantine.add(table, file, read.malformed)
             expected = self.check_table(table, parts, rows)
             self.quarantine.check(table, rows)
             self.counts[table] = TableCount(rows, expected, self.quarantine.amount(table))
@@ -137,9 +137,9 @@ class Source(ABC):
         """Raise UserError where the parts cannot be all of the table; return how many rows it should have, if known."""
         return None
 
-    def file_of(self, read: PartRead) -> CsvFile:
-        """The file of a part of which rows were left out; asked for by `complete`."""
-        raise NotImplementedError
+    def file_of(self, read: PartRead) -> CsvFile | None:
+        """The file of a part, whose rows may be left out; None of a source that leaves none out."""
+        return None
 
     @abstractmethod
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:

@@ -64,7 +64,7 @@ class _Reader(Protocol):
 
     def check_table(self, table: str, reads: Sequence[PartRead], rows: int) -> None: ...
 
-    def file_of(self, read: PartRead) -> CsvFile: ...
+    def file_of(self, read: PartRead) -> CsvFile | None: ...
 
     def checksum(self) -> str: ...
 
@@ -124,7 +124,7 @@ class _Patstat(Source):
         self._reader.check_table(table, parts, rows)
         return self._reader.expected_rows(table)
 
-    def file_of(self, read: PartRead) -> CsvFile:
+    def file_of(self, read: PartRead) -> CsvFile | None:
         return self._reader.file_of(read)
 
     def document_ids(self, batch: pl.DataFrame) -> pl.Series:
